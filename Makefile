@@ -1,0 +1,44 @@
+# Three commands, nothing to activate: make install, make test, make book.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# The stamp's name holds a checksum of what decides the installation (the package's metadata and pins),
+# so that make installs again when, and only when, one of them changed.
+PINS   := $(shell $(PYTHON) -c 'import hashlib, json, tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(hashlib.sha256(json.dumps([t["build-system"], t["project"]]).encode()).hexdigest()[:12])' 2>/dev/null)
+STAMP  := $(VENV)/installed-$(PINS)
+
+.PHONY: install test book clean help
+
+help:
+	@echo "make install   prepare $(VENV)"
+	@echo "make test      run the tests"
+	@echo "make book      run the notebooks live and build the book at _build/html/index.html"
+	@echo "make clean     remove what was built (not $(VENV), not your results)"
+
+install: $(STAMP)
+	@echo "simprune is installed in $(VENV); run it as $(BIN)/simprune"
+
+$(STAMP): | python
+	@echo "Installing simprune and its packages into $(VENV) (some minutes the first time; torch is large) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	@$(BIN)/python -m pip install --quiet --quiet --editable ".[book,dev]"
+	@rm -f $(VENV)/installed-*
+	@touch $@
+
+.PHONY: python
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "simprune needs Python 3.11 or newer; say which with: make PYTHON=python3.12" >&2; exit 1; }
+
+test: $(STAMP)
+	@echo "Running the tests (some minutes) ..."
+	@$(BIN)/python -m pytest
+
+book: $(STAMP)
+	@$(BIN)/simprune book
+
+clean:
+	@rm -rf _build book/executed
+	@echo "Removed _build and book/executed"

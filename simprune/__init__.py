@@ -1,0 +1,36 @@
+"""How similar are the representations of pruned and unpruned CNNs, and why does the answer depend on the measure?
+
+`Experiment` says what to run, `run` gives its `Results`, `compare` scores two representations of one's own.
+"""
+
+from importlib import import_module
+
+# Loaded when first used, so that `import simprune` costs nothing (PEP 562).
+_HOMES = {
+    "Experiment": "simprune.experiment",
+    "InputError": "simprune.errors",
+    "MEASURES": "simprune.measures",
+    "Results": "simprune.study",
+    "compare": "simprune.comparison",
+    "load": "simprune.study",
+    "run": "simprune.study",
+    "spectral_similarity": "simprune.measures",
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str):
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("simprune")
+        except PackageNotFoundError:  # used from a checkout, not installed
+            return "not installed"
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'simprune' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

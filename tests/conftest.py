@@ -1,0 +1,43 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+# On networks this small a second thread costs more than it brings, most of all on a busy machine.
+torch.set_num_threads(1)
+
+# Tests change the working directory; a relative data root must still be found.
+if os.environ.get("SIMPRUNE_DATA"):
+    os.environ["SIMPRUNE_DATA"] = str(Path(os.environ["SIMPRUNE_DATA"]).resolve())
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's store."""
+    monkeypatch.setenv("SIMPRUNE_STORE", str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="session")
+def full_data() -> Path:
+    """The root of the full datasets; tests that need it are skipped where it is absent."""
+    root = os.environ.get("SIMPRUNE_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("SIMPRUNE_DATA names no folder with the full datasets")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A few embedded images: a dataset on which training takes a fraction of a second."""
+    from simprune import data
+
+    return data.load("fashion_mnist_mini").subset(500)
+
+
+@pytest.fixture
+def untouched_random_state():
+    """Fail if a test changes the global random state of PyTorch."""
+    before = torch.random.get_rng_state()
+    yield
+    assert torch.equal(before, torch.random.get_rng_state())
