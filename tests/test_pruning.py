@@ -1,0 +1,126 @@
+import pytest
+import torch
+from torch import nn
+
+from simprune import models, pruning
+from simprune.errors import InputError
+from simprune.training import Recipe, train
+
+RECIPE = Recipe(2, 50, 0.05, 0.9, 5e-3, "step", "none")
+
+
+def lenet(seed=0):
+    return pruning.attach_masks(models.build("lenet5", channels=1, image_size=28, classes=10, seed=seed))
+
+
+def pruned(target=0.5, *, network=None, criterion="magnitude", scope="global", seed=0):
+    network = lenet() if network is None else network
+    pruning.prune_to(network, target, criterion=criterion, scope=scope, seed=seed)
+    return network
+
+
+def flat(tensors):
+    return torch.cat([tensor.flatten() for tensor in tensors.values()])
+
+
+def test_attached_masks_of_ones_leave_the_network_as_it_is():
+    plain = models.build("lenet5", channels=1, image_size=28, classes=10, seed=3)
+    images = torch.rand(4, 1, 28, 28)
+    assert torch.equal(plain(images), pruning.attach_masks(plain)(images))
+    assert pruning.density(plain) == 1
+
+
+def test_convolutional_and_fully_connected_weights_are_prunable_and_nothing_else():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+    assert [name for name, _ in pruning.prunable(network)] == ["0", "4"]
+
+
+@pytest.mark.parametrize("criterion", pruning.CRITERIA)
+@pytest.mark.parametrize("scope", pruning.SCOPES)
+def test_measured_density_is_the_nominal_one_to_within_one_weight_at_every_level(criterion, scope):
+    network = lenet()
+    total = sum(row["weights"] for row in pruning.sparsity_report(network))
+    for level in range(1, 13):
+        pruned(pruning.nominal_density(0.2, level), network=network, criterion=criterion, scope=scope)
+        slack = 0.5 * (len(pruning.sparsity_report(network)) if scope == "layerwise" else 1)
+        assert abs(pruning.density(network) - 0.8**level) * total <= slack + 1e-6
+
+
+def test_global_magnitude_pruning_keeps_the_weights_of_largest_magnitude():
+    dense = lenet()
+    magnitudes = flat(pruning.weights(dense)).abs()
+    kept = flat(pruning.masks(pruned(0.3)))
+    assert magnitudes[kept].min() >= magnitudes[~kept].max()
+    assert int(kept.sum()) == round(0.3 * len(magnitudes))
+
+
+def test_layerwise_pruning_leaves_every_layer_the_same_density():
+    for row in pruning.sparsity_report(pruned(0.3, scope="layerwise")):
+        assert row["kept"] == round(0.3 * row["weights"])
+
+
+def test_random_pruning_depends_on_its_seed_alone_and_not_on_magnitude(untouched_random_state):
+    first, again = (flat(pruning.masks(pruned(criterion="random", seed=1))) for _ in range(2))
+    other = flat(pruning.masks(pruned(criterion="random", seed=2)))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    magnitudes = flat(pruning.weights(lenet())).abs()
+    assert magnitudes[first].mean() == pytest.approx(magnitudes.mean().item(), rel=0.02)
+
+
+def test_pruning_again_takes_its_share_of_the_surviving_weights():
+    once = pruned(0.5)
+    before = flat(pruning.masks(once))
+    after = flat(pruning.masks(pruned(0.4, network=once)))
+    assert not (after & ~before).any()
+    assert int(after.sum()) == round(0.4 * len(after))
+
+
+def test_no_pruned_weight_comes_back_in_retraining(tiny):
+    # Momentum and weight decay push on every stored weight; the network must not notice where the mask is zero.
+    network = lenet()
+    train(network, tiny, RECIPE, order_seed=0, augmentation_seed=0)
+    for level, target in enumerate((0.5, 0.2), start=1):
+        pruned(target, network=network)
+        gone = ~flat(pruning.masks(network))
+        kept_before = flat(pruning.weights(network))[~gone].clone()
+        train(network, tiny, RECIPE, order_seed=level, augmentation_seed=0)
+        weights = flat(pruning.weights(network))
+        assert (weights[gone] == 0).all()
+        assert (weights[~gone] != kept_before).any()
+        assert torch.equal(~flat(pruning.masks(network)), gone)
+        assert pruning.density(network) == pytest.approx(target, abs=1e-5)
+
+
+def test_the_report_counts_the_weights_that_are_not_zero_whatever_the_mask_says():
+    network = lenet()
+    with torch.no_grad():
+        network.get_submodule("fc1").weight_orig[0, :7] = 0
+    report = {row["layer"]: row for row in pruning.sparsity_report(network)}
+    assert report["fc1"]["kept"] == report["fc1"]["weights"] - 7
+    assert report["fc1"]["density"] == 1 - 7 / report["fc1"]["weights"]
+
+
+def test_what_can_not_be_pruned_is_refused():
+    with pytest.raises(InputError, match="criterion: 'magnitud' .* did you mean 'magnitude'"):
+        pruned(criterion="magnitud")
+    with pytest.raises(InputError, match="scope: 'local' is not one of global, layerwise"):
+        pruned(scope="local")
+    for target in (0, -0.1, 1.5, float("nan")):
+        with pytest.raises(InputError, match="target: .* is not a density"):
+            pruned(target)
+    with pytest.raises(InputError, match="above the density"):
+        pruned(0.6, network=pruned(0.5))
+
+
+def test_levels_that_would_empty_a_layer_or_the_network_are_refused():
+    sizes = {"conv": 25, "fc": 1000}
+    pruning.check_levels(sizes, scope="layerwise", rate=0.5, levels=5)
+    with pytest.raises(
+        InputError, match=r"levels: 6 at rate 0.5 leave layer 'conv' \(25 weights\) empty at level 6"
+    ):
+        pruning.check_levels(sizes, scope="layerwise", rate=0.5, levels=6)
+    pruning.check_levels(sizes, scope="global", rate=0.5, levels=9)
+    with pytest.raises(
+        InputError, match="levels: 10 at rate 0.5 leave fewer weights than the network has layers"
+    ):
+        pruning.check_levels(sizes, scope="global", rate=0.5, levels=10)

@@ -1,0 +1,183 @@
+import copy
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from simprune import models
+from simprune.errors import InputError
+from simprune.training import Recipe, derived_seed, evaluate, steps_per_epoch, train
+
+RECIPE = Recipe(
+    epochs=4,
+    batch_size=100,
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=5e-4,
+    schedule="step",
+    augmentation="none",
+)
+
+
+def lenet(seed=0):
+    return models.build("lenet5", channels=1, image_size=28, classes=10, seed=seed)
+
+
+def equal(a: nn.Module, b: nn.Module) -> bool:
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+
+
+def trained(dataset, recipe=RECIPE, order_seed=1, augmentation_seed=1, **changes):
+    network = lenet()
+    rates = train(
+        network, dataset, recipe, order_seed=order_seed, augmentation_seed=augmentation_seed, **changes
+    )
+    return network, rates
+
+
+def test_training_lowers_the_loss_and_raises_the_accuracy(tiny):
+    recipe = dataclasses.replace(RECIPE, epochs=15)
+    before = evaluate(lenet(), tiny.train_images, tiny.train_labels, tiny)
+    after = evaluate(trained(tiny, recipe)[0], tiny.train_images, tiny.train_labels, tiny)
+    assert after[0] < 0.75 * before[0] and after[1] > before[1] + 0.25
+
+
+def test_equal_seeds_give_bit_identical_networks_and_leave_the_global_random_state(
+    tiny, untouched_random_state
+):
+    assert equal(trained(tiny)[0], trained(tiny)[0])
+
+
+def test_order_and_augmentation_have_seeds_of_their_own(tiny):
+    crop = dataclasses.replace(RECIPE, epochs=1, augmentation="crop")
+    base = trained(tiny, crop)[0]
+    assert not equal(base, trained(tiny, crop, order_seed=2)[0])
+    assert not equal(base, trained(tiny, crop, augmentation_seed=2)[0])
+    plain = dataclasses.replace(RECIPE, epochs=1)
+    assert equal(trained(tiny, plain)[0], trained(tiny, plain, augmentation_seed=2)[0])
+
+
+def test_the_step_schedule_falls_to_a_tenth_at_half_and_at_three_quarters(tiny):
+    rates = trained(tiny)[1]
+    assert rates == pytest.approx([0.05] * 10 + [0.005] * 5 + [0.0005] * 5)
+
+
+def test_the_cosine_schedule_follows_half_a_cosine_down_to_a_hundredth(tiny):
+    rates = torch.tensor(trained(tiny, dataclasses.replace(RECIPE, schedule="cosine"))[1])
+    share = torch.arange(20) / 20
+    assert torch.allclose(rates, 0.0005 + 0.0495 * (1 + torch.cos(torch.pi * share)) / 2)
+
+
+def test_one_step_is_the_textbook_update_of_gradient_descent_with_momentum_and_weight_decay(tiny):
+    one = dataclasses.replace(tiny, train_images=tiny.train_images[:50], train_labels=tiny.train_labels[:50])
+    recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=50, schedule="cosine")
+    network, rates = trained(one, recipe)
+    expected = lenet()
+    velocity = [torch.zeros_like(p) for p in expected.parameters()]
+    pixels = (one.train_images.float() / 255 - one.mean[0]) / one.std[0]
+    for rate in rates:
+        expected.zero_grad()
+        nn.functional.cross_entropy(expected(pixels), one.train_labels).backward()
+        with torch.no_grad():
+            for parameter, v in zip(expected.parameters(), velocity, strict=True):
+                v.mul_(0.9).add_(parameter.grad + 5e-4 * parameter)
+                parameter.sub_(rate * v)
+    for a, b in zip(network.parameters(), expected.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_a_run_cut_at_an_epoch_without_momentum_is_the_whole_run(tiny):
+    recipe = dataclasses.replace(RECIPE, momentum=0.0)
+    whole, rates = trained(tiny, recipe)
+    parts = lenet()
+    first = train(parts, tiny, recipe, order_seed=1, augmentation_seed=1, last_step=7)
+    second = train(parts, tiny, recipe, order_seed=1, augmentation_seed=1, first_step=7)
+    assert first + second == pytest.approx(rates)
+    assert equal(whole, parts)
+
+
+def test_a_constant_learning_rate_replaces_the_schedule(tiny):
+    assert trained(tiny, constant_learning_rate=0.001)[1] == [0.001] * 20
+
+
+def test_every_image_is_seen_once_per_epoch(tiny):
+    seen = []
+    network = lenet()
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    train(
+        network,
+        tiny,
+        dataclasses.replace(RECIPE, epochs=1, batch_size=128),
+        order_seed=0,
+        augmentation_seed=0,
+    )
+    assert seen == [128, 128, 128, 116]
+    assert steps_per_epoch(500, 128) == 4
+
+
+def test_evaluation_is_in_eval_mode_without_gradients_and_restores_the_mode(tiny):
+    modes = []
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Dropout(0.5), nn.Linear(784, 10))
+    network.register_forward_hook(
+        lambda module, inputs, output: modes.append((module.training, output.requires_grad))
+    )
+    state = copy.deepcopy(network.state_dict())
+    first = evaluate(network, tiny.test_images, tiny.test_labels, tiny)
+    assert set(modes) == {(False, False)} and network.training
+    assert first == pytest.approx(
+        evaluate(network, tiny.test_images, tiny.test_labels, tiny, batch_size=2000)
+    )
+    assert all(torch.equal(state[name], value) for name, value in network.state_dict().items())
+
+
+def test_evaluation_counts_and_averages_over_all_images(tiny):
+    network = lenet().eval()
+    with torch.no_grad():
+        logits = network((tiny.test_images.float() / 255 - tiny.mean[0]) / tiny.std[0])
+    loss, accuracy = evaluate(network, tiny.test_images, tiny.test_labels, tiny, batch_size=333)
+    assert loss == pytest.approx(nn.functional.cross_entropy(logits, tiny.test_labels).item(), rel=1e-5)
+    assert accuracy == int((logits.argmax(1) == tiny.test_labels).sum()) / len(tiny.test_labels)
+
+
+def test_a_diverging_run_says_so(tiny):
+    class Exploding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            return x.flatten(1)[:, :10] * self.weight * float("inf")
+
+    with pytest.raises(FloatingPointError, match="diverged in epoch 1.*smaller learning_rate"):
+        train(Exploding(), tiny, RECIPE, order_seed=0, augmentation_seed=0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epochs", 0, "epochs: 0 is not a whole number of at least 1"),
+        ("epochs", 1.5, "epochs: 1.5 is not"),
+        ("batch_size", -1, "batch_size: -1 is not"),
+        ("learning_rate", 0, "learning_rate: 0 would leave"),
+        ("learning_rate", float("nan"), "learning_rate: nan is not"),
+        ("momentum", 1.0, "momentum: 1.0 is not a number in"),
+        ("weight_decay", -0.1, "weight_decay: -0.1 is not"),
+        ("schedule", "steps", "schedule: 'steps' is not one of step, cosine; did you mean 'step'"),
+        ("augmentation", "flip", "augmentation: 'flip' is not one of none, crop, crop_flip"),
+    ],
+)
+def test_a_bad_recipe_is_refused(field, value, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(RECIPE, **{field: value})
+
+
+def test_derived_seeds_differ_by_purpose_and_stay_the_same():
+    assert derived_seed(0, "order", 1) == derived_seed(0, "order", 1)
+    assert (
+        len({derived_seed(s, p, e) for s in range(3) for p in ("order", "augmentation") for e in range(3)})
+        == 18
+    )
+    assert all(0 <= derived_seed(n) < 2**63 for n in range(100))
