@@ -1,0 +1,244 @@
+"""The command line: `simprune run | list | compare | book`.
+
+Exit status: 0 done, 1 the run failed, 2 the arguments were wrong, 130 interrupted.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from simprune.errors import InputError
+
+FAILED, WRONG_ARGUMENTS, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="simprune",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="How similar are pruned and unpruned CNNs, and why does the answer depend on the similarity measure?",
+    epilog="Errors come in a line or two; add --debug anywhere for the whole traceback.",
+)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Store = Annotated[
+    Path | None, typer.Option(help="Where results are kept (default: SIMPRUNE_STORE or the cache folder).")
+]
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text is not None else None
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in _listed(text))
+    except ValueError:
+        raise InputError(f"seeds: {text!r} is not a list of whole numbers such as 0,1,2") from None
+
+
+def _train_size(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+@app.command()
+def run(
+    architecture: Annotated[str, typer.Argument(help="Architecture, e.g. lenet5; see simprune list.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset, e.g. fashion_mnist_mini, or folder:PATH.")],
+    profile: Annotated[str, typer.Option(help="Size of the study: quick, laptop or paper.")] = "quick",
+    seeds: Annotated[str, typer.Option(help="One run per seed, e.g. 0,1,2.")] = "0",
+    levels: Annotated[int | None, typer.Option(help="Pruning levels after the dense network.")] = None,
+    rate: Annotated[float, typer.Option(help="Share of the surviving weights pruned at each level.")] = 0.2,
+    criterion: Annotated[str, typer.Option(help="Which weights go: magnitude or random.")] = "magnitude",
+    scope: Annotated[str, typer.Option(help="global or layerwise.")] = "global",
+    retraining: Annotated[str, typer.Option(help="What follows pruning, e.g. lr_rewind.")] = "lr_rewind",
+    rewind_step: Annotated[int | None, typer.Option(help="Step that weight_rewind goes back to.")] = None,
+    one_shot: Annotated[bool, typer.Option("--one-shot", help="Each level prunes the dense network at once.")] = False,
+    keep_output: Annotated[bool, typer.Option("--keep-output", help="Leave the output layer whole.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images at each level.")] = None,
+    width: Annotated[float | None, typer.Option(help="Factor on the channels of convolutional layers.")] = None,
+    train_size: Annotated[str | None, typer.Option(help="Number of training images, or all.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Images per step.")] = 128,
+    learning_rate: Annotated[float | None, typer.Option(help="The first learning rate.")] = None,
+    momentum: Annotated[float, typer.Option(help="Momentum of the gradient descent.")] = 0.9,
+    weight_decay: Annotated[float | None, typer.Option(help="Weight decay.")] = None,
+    schedule: Annotated[str, typer.Option(help="Learning-rate schedule: step or cosine.")] = "step",
+    augmentation: Annotated[str | None, typer.Option(help="none, crop or crop_flip.")] = None,
+    probe_size: Annotated[int | None, typer.Option(help="Test images on which networks are compared.")] = None,
+    views: Annotated[str | None, typer.Option(help="Some of flatten,channels,pooled.")] = None,
+    measures: Annotated[str | None, typer.Option(help="Measures, separated by commas.")] = None,
+    references: Annotated[str | None, typer.Option(help="Some of dense,previous,sibling,untrained.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data root (default: SIMPRUNE_DATA).")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch the dataset if it is not there.")] = False,
+    store: Store = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option(help="Use what is stored; --no-resume computes all afresh.")] = True,
+    progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
+) -> None:
+    """Train, prune and compare; results that are stored are read, not computed again."""
+    fields: dict[str, Any] = {
+        name: value
+        for name, value in locals().items()
+        if name not in {"data", "download", "store", "device", "resume", "progress"}
+    }
+    fields |= {
+        "seeds": _seeds(seeds),
+        "train_size": _train_size(train_size),
+        "views": _listed(views),
+        "measures": _listed(measures),
+        "references": _listed(references),
+    }
+    from simprune.experiment import Experiment
+    from simprune.study import run as run_experiment
+
+    results = run_experiment(
+        Experiment(**fields),
+        data=data,
+        store=store,
+        device=device,
+        resume=resume,
+        progress=progress,
+        download=download,
+    )
+    console.print(_performance_table(results.performance))
+    similarity = results.similarity
+    console.print(
+        f"{len(results.performance)} networks, {len(similarity):,} scores "
+        f"({int(similarity['value'].isna().sum()):,} undefined) in\n{results.directory}",
+        soft_wrap=True,
+    )
+
+
+def _performance_table(performance) -> Table:
+    """Mean over seeds, one row per level."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("level", "density", "test accuracy", "train accuracy", "seconds"):
+        table.add_column(heading, justify="right")
+    columns = ["density", "test_accuracy", "train_accuracy", "seconds"]
+    for level, row in performance.groupby("level")[columns].mean().iterrows():
+        table.add_row(
+            str(level),
+            f"{row['density']:.1%}",
+            f"{row['test_accuracy']:.2%}",
+            f"{row['train_accuracy']:.2%}",
+            f"{row['seconds']:.1f}",
+        )
+    return table
+
+
+@app.command("list")
+def list_(store: Store = None) -> None:
+    """Architectures, datasets, measures, profiles, and the results that are stored."""
+    from simprune.data import DATASETS
+    from simprune.experiment import PROFILES
+    from simprune.measures import MEASURES
+    from simprune.models import ARCHITECTURES
+    from simprune.store import Store as ResultStore
+
+    for heading, rows in {
+        "Architectures": [(name, item.title) for name, item in ARCHITECTURES.items()],
+        "Datasets": [
+            *((name, item.title) for name, item in DATASETS.items()),
+            ("folder:PATH", "one's own images"),
+        ],
+        "Profiles": [(name, item["title"]) for name, item in PROFILES.items()],
+        "Measures": [(name, f"{item.title} ({item.kind})") for name, item in MEASURES.items()],
+        "Stored results": [
+            (experiment.name, f"seeds {', '.join(map(str, experiment.seeds))} in {place.parent}")
+            for experiment, place in ResultStore(store).stored()
+        ]
+        or [("none", "simprune run makes some")],
+    }.items():
+        console.print(f"[bold]{heading}[/bold]")
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, title in rows:
+            table.add_row(f"  {name}", title)
+        console.print(table)
+
+
+@app.command()
+def compare(
+    x: Annotated[
+        Path,
+        typer.Argument(help="Activations of the reference network, .npy, inputs first.", metavar="X.npy"),
+    ],
+    y: Annotated[Path, typer.Argument(help="Activations of the other network on the same inputs.", metavar="Y.npy")],
+    measures: Annotated[str | None, typer.Option(help="Measures, separated by commas (default: all).")] = None,
+    view: Annotated[
+        str, typer.Option(help="How 4-D activations become a matrix: flatten, channels, pooled.")
+    ] = "flatten",
+    seed: Annotated[int, typer.Option(help="Seed of the random draws that some measures take.")] = 0,
+) -> None:
+    """Score two representations of the same inputs with every measure."""
+    from simprune.comparison import compare as compare_arrays
+
+    scores = compare_arrays(_array("X", x), _array("Y", y), measures=_listed(measures), view=view, seed=seed)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    table.add_column("status")
+    for measure, row in scores.iterrows():
+        table.add_row(measure, f"{row['value']:.6f}", row["status"])
+    console.print(table)
+
+
+def _array(name: str, file: Path):
+    import numpy as np
+
+    try:
+        array = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{name}: {str(file)!r} can't be read ({error.strerror or error})") from None
+    except (ValueError, EOFError):
+        raise InputError(f"{name}: {str(file)!r} is not a .npy file of numbers") from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{name}: {str(file)!r} holds several arrays; give a .npy file with one")
+    return array
+
+
+@app.command()
+def book(
+    profile: Annotated[str | None, typer.Option(help="Run every notebook with this profile.")] = None,
+    root: Annotated[Path, typer.Option(help="The project's folder, with _config.yml in it.")] = Path("."),
+) -> None:
+    """Execute the notebooks with papermill and build the book."""
+    from simprune.publishing import publish
+
+    index = publish(root, parameters={"profile": profile} if profile else None)
+    console.print(f"The book: {index}", soft_wrap=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; leaves with the exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in arguments
+    try:
+        # Depending on its version typer returns 130 for Ctrl-C, or raises Abort.
+        status = app([a for a in arguments if a != "--debug"], standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        status = _report(error)
+    if status == INTERRUPTED:
+        errors.print("simprune: interrupted; what was finished is kept, run the same command to go on")
+    sys.exit(status)
+
+
+def _report(error: Exception) -> int:
+    """Print an error in a line or two and return the exit status."""
+    if isinstance(error, InputError) or hasattr(error, "format_message"):  # the latter: typer's own, in any version
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        errors.print(f"simprune: {message}", markup=False)
+        return WRONG_ARGUMENTS
+    reason = str(error).strip().split("\n")[0]
+    errors.print(f"simprune: failed: {type(error).__name__}: {reason} (--debug shows where)", markup=False)
+    return FAILED

@@ -1,0 +1,158 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import simprune
+from simprune.cli import main
+
+SMALL = ["--levels", "1", "--rate", "0.5", "--epochs", "1", "--train-size", "300", "--probe-size", "100"]
+
+
+def call(*arguments, capsys):
+    """Exit status, standard output and standard error of a call in this process."""
+    with pytest.raises(SystemExit) as exit:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return exit.value.code or 0, captured.out, captured.err
+
+
+def test_run_prints_what_came_out_and_where_it_is(tmp_path, capsys):
+    status, out, err = call("run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path, capsys=capsys)
+    assert status == 0
+    assert "2 networks" in out and "50.0%" in out
+    directory = Path(out.strip().splitlines()[-1])
+    assert (directory / "seed-0" / "similarity.parquet").exists()
+    assert "level 1: density 50.0%" in err
+
+
+def test_every_option_of_run_is_a_field_of_the_experiment_or_an_argument_of_run():
+    import dataclasses
+    import inspect
+
+    from simprune import cli
+
+    options = set(inspect.signature(cli.run).parameters)
+    fields = {field.name for field in dataclasses.fields(simprune.Experiment)}
+    assert options == fields | set(inspect.signature(simprune.run).parameters) - {"experiment"}
+
+
+def test_a_repeated_run_reads_in_under_two_seconds_and_prints_the_same(tmp_path, capsys):
+    command = ["run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path]
+    _, first, _ = call(*command, capsys=capsys)
+    start = time.perf_counter()
+    status, again, err = call(*command, capsys=capsys)
+    assert time.perf_counter() - start < 2
+    assert (status, again) == (0, first) and "read from" in err
+
+
+def test_the_command_is_there_as_a_module_too():
+    command = [sys.executable, "-m", "simprune", "list", "--nothing"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr == "simprune: No such option: --nothing\n"
+
+
+def test_list_names_everything_that_can_be_chosen_and_what_is_stored(tmp_path, capsys):
+    call("run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path, capsys=capsys)
+    status, out, _ = call("list", "--store", tmp_path, capsys=capsys)
+    assert status == 0
+    for name in (
+        "lenet5",
+        "resnet20",
+        "fashion_mnist_mini",
+        "cifar10",
+        "linear_cka",
+        "nbs",
+        "quick",
+        "paper",
+    ):
+        assert name in out
+    assert "lenet5-fashion_mnist_mini-quick-" in out and "seeds 0" in out
+
+
+def test_compare_prints_the_scores_of_two_files(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((50, 8))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", 3 * x @ np.linalg.qr(rng.standard_normal((8, 8)))[0])
+    files = [tmp_path / "x.npy", tmp_path / "y.npy"]
+    status, out, _ = call("compare", *files, "--measures", "linear_cka,nbs", capsys=capsys)
+    assert status == 0
+    rows = [line.split() for line in out.splitlines()[1:]]
+    assert rows == [["linear_cka", "1.000000", "ok"], ["nbs", "1.000000", "ok"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "lenet", "mnist"], "architecture: 'lenet' is not one of"),
+        (["run", "lenet5", "mnst"], "did you mean 'mnist'"),
+        (["run", "lenet5", "mnist", "--data", "nowhere"], "nowhere"),
+        (["run", "lenet5", "fashion_mnist_mini", "--rate", "2"], "rate: 2.0 is not a number between 0 and 1"),
+        (["run", "lenet5", "fashion_mnist_mini", "--rate", "x"], "Invalid value for '--rate'"),
+        (
+            ["run", "lenet5", "fashion_mnist_mini", "--seeds", "a,b"],
+            "seeds: 'a,b' is not a list of whole numbers",
+        ),
+        (["run", "lenet5", "fashion_mnist_mini", "--seeds", ""], "seeds: none given"),
+        (["run", "lenet5", "fashion_mnist_mini", "--measures", "cka"], "measures: 'cka' is not one of"),
+        (["run", "lenet5", "fashion_mnist_mini", "--train-size", "many"], "train_size: 'many' is not"),
+        (
+            ["run", "lenet5", "fashion_mnist_mini", "--probe-size", "9999"],
+            "probe_size: 9999 is more than the 2,000",
+        ),
+        (
+            ["run", "lenet5", "fashion_mnist_mini", "--device", "tpu"],
+            "device: 'tpu' is not one of auto, cpu, cuda",
+        ),
+        (["run", "lenet5"], "Missing argument"),
+        (["run", "lenet5", "mnist", "--speed", "9"], "No such option: --speed"),
+        (["walk"], "No such command 'walk'"),
+        (["compare", "none.npy", "none.npy"], "X: 'none.npy' can't be read (No such file or directory)"),
+        (["book", "--root", "nowhere"], "_config.yml"),
+    ],
+)
+def test_wrong_arguments_end_with_status_two_in_a_line_or_two_and_write_nothing(arguments, message, tmp_path, capsys):
+    status, _, err = call(*arguments, capsys=capsys)
+    assert status == 2
+    assert message in err and err.startswith("simprune: ")
+    assert err.count("\n") <= 2 and "Traceback" not in err
+    assert not any(Path(os.environ["SIMPRUNE_STORE"]).iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
+def test_a_file_that_is_no_array_is_refused(content, tmp_path, capsys):
+    file = tmp_path / "x.npy"
+    file.write_bytes(content)
+    status, _, err = call("compare", file, file, capsys=capsys)
+    assert status == 2 and "is not a .npy file of numbers" in err
+
+
+def test_an_array_of_objects_is_not_unpickled(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}]), allow_pickle=True)
+    status, _, err = call("compare", tmp_path / "x.npy", tmp_path / "x.npy", capsys=capsys)
+    assert status == 2 and "is not a .npy file of numbers" in err
+
+
+def test_a_failed_run_ends_with_status_one_and_shows_its_traceback_only_when_asked(monkeypatch, capsys):
+    def fail(*arguments, **options):
+        raise FloatingPointError("training diverged in epoch 1")
+
+    monkeypatch.setattr("simprune.study.run", fail)
+    status, _, err = call("run", "lenet5", "fashion_mnist_mini", capsys=capsys)
+    assert status == 1 and err.startswith("simprune: failed: FloatingPointError: training diverged")
+    with pytest.raises(FloatingPointError):
+        main(["run", "lenet5", "fashion_mnist_mini", "--debug"])
+
+
+def test_an_interrupted_run_ends_with_status_130(monkeypatch, capsys):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simprune.study.run", interrupt)
+    status, _, err = call("run", "lenet5", "fashion_mnist_mini", capsys=capsys)
+    assert status == 130 and "interrupted; what was finished is kept" in err

@@ -1,0 +1,172 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from simprune import Experiment, InputError
+from simprune.experiment import FIRST_MEASURES, PROFILES
+from simprune.models import ARCHITECTURES
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_profile_fills_in_what_is_not_given(profile, architecture):
+    experiment = Experiment(architecture, "cifar10", profile=profile)
+    assert all(value is not None for value in dataclasses.asdict(experiment).values())
+    assert Experiment(architecture, "cifar10", profile=profile, levels=2).levels == 2
+
+
+def test_the_paper_profile_prunes_twelve_times_to_below_seven_percent():
+    experiment = Experiment("lenet5", "mnist", profile="paper")
+    assert experiment.levels >= 12 and (1 - experiment.rate) ** experiment.levels <= 0.07
+    assert experiment.train_size == "all" and experiment.width == 1
+
+
+def test_the_quick_profile_of_the_embedded_data_is_the_default():
+    experiment = Experiment()
+    assert (experiment.architecture, experiment.dataset) == ("lenet5", "fashion_mnist_mini")
+    assert experiment.measures == FIRST_MEASURES and experiment.references == ("dense",)
+
+
+def test_an_experiment_is_frozen_and_equal_ones_are_equal():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Experiment().levels = 3
+    assert Experiment() == Experiment(levels=Experiment().levels) and hash(Experiment()) == hash(Experiment())
+
+
+def test_json_brings_an_experiment_back():
+    experiment = Experiment("lenet5", "mnist", profile="laptop", seeds=(2, 0), rate=0.3, measures=["nbs"])
+    assert Experiment.from_json(experiment.to_json()) == experiment
+
+
+def test_names_are_put_in_their_order_and_numbers_of_numpy_are_taken():
+    experiment = Experiment(
+        measures=["nbs", "mean_cca", "nbs"],
+        seeds=np.arange(2)[::-1],
+        levels=np.int64(3),
+        rate=np.float64(0.5),
+    )
+    assert experiment.measures == ("mean_cca", "nbs") and experiment.seeds == (0, 1)
+    assert Experiment.from_json(experiment.to_json()) == experiment
+    assert Experiment(seeds=3).seeds == (3,) and Experiment(measures="nbs").measures == ("nbs",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rate": 0.3},
+        {"levels": 4},
+        {"epochs": 7},
+        {"criterion": "random"},
+        {"scope": "layerwise"},
+        {"retraining": "finetune"},
+        {"retraining": "weight_rewind"},
+        {"retraining": "weight_rewind", "rewind_step": 3},
+        {"one_shot": True},
+        {"keep_output": True},
+        {"train_size": 5000},
+        {"batch_size": 64},
+        {"learning_rate": 0.01},
+        {"momentum": 0.5},
+        {"weight_decay": 0.0},
+        {"schedule": "cosine"},
+        {"augmentation": "crop"},
+        {"probe_size": 400},
+        {"dataset": "mnist"},
+    ],
+)
+def test_what_changes_the_numbers_changes_the_key(change):
+    assert Experiment().replace(**change).key != Experiment().key
+
+
+def test_the_width_of_a_network_changes_the_key():
+    assert Experiment("vgg", "cifar10", width=0.5).key != Experiment("vgg", "cifar10", width=0.25).key
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": (1, 2)},
+        {"measures": ("nbs",)},
+        {"views": ("pooled",)},
+        {"references": ("previous",)},
+        {"rewind_step": 3},
+    ],
+)
+def test_what_leaves_the_numbers_leaves_the_key(change):
+    assert Experiment().replace(**change).key == Experiment().key
+
+
+def test_the_key_has_not_changed_by_accident():
+    # Stored results are found by it. A change that is meant comes with a new RESULTS_SCHEMA.
+    assert Experiment().key == "9cea70c4155c"
+    assert Experiment("lenet5", "fashion_mnist", profile="paper").key == "b2541a29e321"
+
+
+def test_the_full_training_set_has_one_name():
+    assert Experiment(train_size=10_000).key == Experiment(train_size="all").key
+
+
+def test_dense_networks_are_shared_between_ways_of_pruning_and_levels_between_depths():
+    a, b = Experiment(), Experiment(rate=0.3, scope="layerwise", probe_size=100)
+    assert a.network_key(0) == b.network_key(0) and a.network_key(1) != b.network_key(1)
+    assert a.network_key(3) == a.replace(levels=20, measures=("nbs",)).network_key(3)
+    assert a.network_key(0) != a.replace(epochs=9).network_key(0)
+
+
+def test_a_folder_counts_by_its_name_and_not_by_its_path():
+    one, other = Experiment(dataset="folder:/a/b/flowers"), Experiment(dataset="folder:c/flowers/")
+    assert one.key == other.key != Experiment(dataset="folder:birds").key
+    assert one.name.startswith("lenet5-folder_flowers-quick-")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"architecture": "lenet"}, "architecture: 'lenet' is not one of .*; did you mean 'lenet5'"),
+        (
+            {"dataset": "fashion-mnist"},
+            "dataset: 'fashion-mnist' is not one of .*; did you mean 'fashion_mnist'",
+        ),
+        ({"dataset": "folder:"}, "dataset: 'folder:' needs the path of a folder"),
+        ({"dataset": 3}, "dataset: 3 is not one of"),
+        ({"profile": "fast"}, "profile: 'fast' is not one of quick, laptop, paper"),
+        ({"criterion": "magnitudes"}, "criterion: 'magnitudes' .* did you mean 'magnitude'"),
+        ({"scope": "locally"}, "scope: 'locally' is not one of global, layerwise"),
+        ({"retraining": "lr-rewind"}, "retraining: 'lr-rewind' .* did you mean 'lr_rewind'"),
+        (
+            {"views": ["flat"]},
+            "views: 'flat' is not one of flatten, channels, pooled; did you mean 'flatten'",
+        ),
+        ({"measures": ["cka"]}, "measures: 'cka' is not one of"),
+        ({"measures": []}, "measures: none given"),
+        ({"references": ["dens"]}, "references: 'dens' .* did you mean 'dense'"),
+        ({"rate": 0}, "rate: 0 is not a number between 0 and 1, both excluded"),
+        ({"rate": 1.0}, "rate: 1.0 is not a number between 0 and 1"),
+        ({"rate": -0.2}, "rate: -0.2 is not"),
+        ({"rate": float("nan")}, "rate: nan is not"),
+        ({"rate": "0.2"}, "rate: '0.2' is not"),
+        ({"levels": -1}, "levels: -1 is not a whole number of at least 0"),
+        ({"levels": 2.5}, "levels: 2.5 is not a whole number"),
+        ({"levels": 60}, "levels: 60 at rate 0.2 leave fewer weights than the network has layers"),
+        ({"levels": 40, "scope": "layerwise"}, "levels: 40 at rate 0.2 leave layer 'conv1' .* empty"),
+        ({"rewind_step": -1}, "rewind_step: -1 is not a whole number of at least 0"),
+        ({"one_shot": 1}, "one_shot: 1 is neither True nor False"),
+        ({"width": 0}, "width: 0 is not a number between"),
+        ({"epochs": 0}, "epochs: 0 is not a whole number of at least 1"),
+        ({"train_size": 10_001}, "train_size: 10001 is more than the 10,000 training images"),
+        ({"train_size": "half"}, "train_size: 'half' is not a whole number"),
+        ({"probe_size": 3}, "probe_size: 3 is not a whole number of at least 4"),
+        ({"probe_size": 2001}, "probe_size: 2001 is more than the 2,000 test images"),
+        ({"learning_rate": -1}, "learning_rate: -1 is not"),
+        ({"seeds": ()}, "seeds: none given"),
+        ({"seeds": (-1,)}, "seeds: -1 is not a whole number of at least 0"),
+        ({"seeds": (0.5,)}, "seeds: 0.5 is not"),
+        ({"seeds": 0.5}, "seeds: 0.5 is not a list"),
+        ({"seeds": (True,)}, "seeds: True is not"),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_clear_sentence(fields, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        Experiment(**fields)
+    assert "\n" not in str(refusal.value)

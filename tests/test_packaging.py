@@ -1,0 +1,72 @@
+"""One fact in one place: the pins, the version, the citation."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+
+
+def split(requirement: str) -> tuple[str, str]:
+    name, bounds = re.fullmatch(r"([A-Za-z0-9_-]+)(.*)", requirement).groups()
+    return CONDA_NAMES.get(name, name), bounds.replace(" ", "")
+
+
+def test_the_conda_environment_has_the_pins_of_the_package():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    conda = dict(split(entry) for entry in environment["dependencies"] if isinstance(entry, str))
+    pip = dict(split(entry) for entry in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["book"])
+    assert conda.pop("python") == PROJECT["requires-python"]
+    assert conda.pop("pip") == ""
+    assert conda == pip
+
+
+def test_torch_and_torchvision_have_lower_bounds_only_so_that_pip_finds_a_pair():
+    bounds = dict(split(entry) for entry in PROJECT["dependencies"])
+    assert bounds["pytorch"] == ">=2.9" and bounds["torchvision"] == ">=0.24"
+
+
+def test_the_version_is_the_same_in_the_citation_and_the_changelog():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+    assert citation["references"][0]["doi"] == "10.1007/978-3-030-66125-0_6"
+
+
+def test_the_import_takes_no_seconds_and_brings_no_plotting():
+    code = (
+        "import sys, time; start = time.perf_counter(); import simprune; took = time.perf_counter() - start; "
+        "heavy = {'torch', 'matplotlib', 'seaborn', 'torchvision', 'pandas'} & set(sys.modules); "
+        "assert took < 2 and not heavy, (took, heavy)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_every_public_name_is_there_and_says_what_it_is():
+    import simprune
+
+    for name in simprune.__all__:
+        assert getattr(simprune, name) is not None
+    for name in ("Experiment", "Results", "compare", "load", "run", "spectral_similarity"):
+        assert len(getattr(simprune, name).__doc__.strip()) > 80
+
+
+def test_every_module_imports_only_modules_above_it():
+    order = (
+        "errors data models training pruning representations measures comparison experiment store study "
+        "disagreement grounding findings plots publishing cli __main__"
+    ).split()
+    for file in sorted((ROOT / "simprune").rglob("*.py")):
+        module = file.relative_to(ROOT / "simprune").parts[0].removesuffix(".py")
+        if module in ("__init__", "datasets"):
+            continue
+        found = re.findall(r"from simprune\.(\w+)|from simprune import ([\w, ]+)", file.read_text())
+        names = {name.split(" as ")[0].strip() for a, b in found for name in [a, *b.split(",")] if name.strip()}
+        for name in names & set(order):
+            assert order.index(name) <= order.index(module), f"{module} imports {name}, which stands below it"

@@ -1,0 +1,143 @@
+import json
+import os
+
+import pandas as pd
+import pytest
+import torch
+
+from simprune.errors import InputError
+from simprune.experiment import RESULTS_SCHEMA, Experiment
+from simprune.store import Checkpoint, SeedResult, Store, default_root, write_bytes
+
+EXPERIMENT = Experiment(levels=1)
+
+
+def result(value=0.5, fingerprint="f" * 16):
+    return SeedResult(
+        performance=pd.DataFrame({"seed": [0], "level": [0], "density": [1.0], "test_accuracy": [value]}),
+        similarity=pd.DataFrame(
+            {"seed": [0], "reference": ["dense"], "view": ["flatten"], "measure": ["nbs"], "value": [value]}
+        ),
+        sparsity=pd.DataFrame({"seed": [0], "layer": ["fc1"], "density": [1.0]}),
+        provenance={"data": {"fingerprint": fingerprint}},
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "mine", shipped=tmp_path / "shipped")
+
+
+def test_what_is_written_is_read_back(store):
+    written = store.write_seed(EXPERIMENT, 0, result())
+    (read,) = store.read_seed(EXPERIMENT, 0)
+    pd.testing.assert_frame_equal(read.performance, result().performance)
+    pd.testing.assert_frame_equal(read.similarity, result().similarity)
+    assert read.provenance == written.provenance
+    assert read.scores() == {("dense", "flatten", "nbs")}
+    assert sorted(path.name for path in (written.directory / "seed-0").iterdir()) == [
+        "performance.parquet",
+        "provenance.json",
+        "similarity.parquet",
+        "sparsity.parquet",
+    ]
+
+
+def test_the_users_results_come_before_the_shipped_ones_which_are_only_read(store, tmp_path):
+    Store(tmp_path / "shipped").write_seed(EXPERIMENT, 0, result(0.1))
+    assert [r.performance["test_accuracy"][0] for r in store.read_seed(EXPERIMENT, 0)] == [0.1]
+    store.write_seed(EXPERIMENT, 0, result(0.2))
+    assert [r.performance["test_accuracy"][0] for r in store.read_seed(EXPERIMENT, 0)] == [0.2, 0.1]
+
+
+def test_another_experiment_or_seed_finds_nothing(store):
+    store.write_seed(EXPERIMENT, 0, result())
+    assert store.read_seed(EXPERIMENT, 1) == []
+    assert store.read_seed(EXPERIMENT.replace(rate=0.3), 0) == []
+
+
+@pytest.mark.parametrize("table", ["performance.parquet", "similarity.parquet", "sparsity.parquet", "provenance.json"])
+@pytest.mark.parametrize("damage", ["missing", "truncated", "emptied", "other"])
+def test_a_half_written_or_damaged_result_is_ignored(store, table, damage):
+    file = store.write_seed(EXPERIMENT, 0, result()).directory / "seed-0" / table
+    data = file.read_bytes()
+    file.unlink()
+    if damage != "missing":
+        file.write_bytes({"truncated": data[:-9], "emptied": b"", "other": b"{}"}[damage])
+    assert store.read_seed(EXPERIMENT, 0) == []
+
+
+def test_a_result_of_another_schema_or_key_in_the_right_place_is_ignored(store):
+    file = store.write_seed(EXPERIMENT, 0, result()).directory / "seed-0" / "provenance.json"
+    good = json.loads(file.read_text())
+    for change in ({"schema": RESULTS_SCHEMA - 1}, {"key": "0" * 12}):
+        file.write_text(json.dumps(good | change))
+        assert store.read_seed(EXPERIMENT, 0) == []
+    file.write_text(json.dumps(good))
+    assert len(store.read_seed(EXPERIMENT, 0)) == 1
+
+
+def test_a_store_of_a_newer_version_is_refused(store):
+    store.prepare()
+    (store.root / "store.json").write_text(json.dumps({"schema": RESULTS_SCHEMA + 1}))
+    with pytest.raises(InputError, match="was written by a newer simprune .*update simprune"):
+        Store(store.root)
+
+
+def test_a_store_that_is_a_file_or_can_not_be_written_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        Store(file)
+    with pytest.raises(InputError, match=r"can't be written .*choose another with --store"):
+        Store(file / "below").prepare()
+
+
+def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("SIMPRUNE_STORE", str(tmp_path))
+    assert default_root() == tmp_path
+    monkeypatch.delenv("SIMPRUNE_STORE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert default_root() == tmp_path / "cache" / "simprune" / "results"
+
+
+def test_networks_are_kept_by_what_decides_them_and_by_the_data(store):
+    network = Checkpoint({"weight": torch.arange(3.0)}, {"performance": {"level": 0}})
+    store.write_network(EXPERIMENT, 0, 0, "data", network)
+    deeper = EXPERIMENT.replace(levels=5, rate=0.5)
+    assert torch.equal(store.read_network(deeper, 0, 0, "data").state["weight"], torch.arange(3.0))
+    assert store.read_network(EXPERIMENT, 0, 0, "other data") is None
+    assert store.read_network(EXPERIMENT, 1, 0, "data") is None
+    assert store.read_network(EXPERIMENT.replace(epochs=9), 0, 0, "data") is None
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".json"])
+def test_a_damaged_network_is_ignored(store, suffix):
+    store.write_network(EXPERIMENT, 0, 0, "data", Checkpoint({"weight": torch.ones(3)}, {}))
+    (file,) = store.root.rglob(f"level-00{suffix}")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert store.read_network(EXPERIMENT, 0, 0, "data") is None
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    write_bytes(file, b"old")
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError):
+        write_bytes(file, b"new")
+    assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
+def test_stored_lists_experiments_with_the_seeds_that_are_there_and_skips_foreign_folders(store):
+    for seed in (0, 3):
+        store.write_seed(EXPERIMENT, seed, result())
+    foreign = store.root / "foreign"
+    foreign.mkdir()
+    (foreign / "experiment.json").write_text('{"architecture": "unknown"}')
+    assert store.stored() == [(EXPERIMENT.replace(seeds=(0, 3)), store.directory(EXPERIMENT))]

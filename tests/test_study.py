@@ -1,0 +1,399 @@
+import dataclasses
+import json
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from simprune.comparison import compare
+
+import simprune
+from simprune import data as datasets
+from simprune import pruning, study
+from simprune.errors import InputError
+from simprune.experiment import FIRST_MEASURES, Experiment
+from simprune.representations import extract
+from simprune.store import Store
+
+SMALL = Experiment(levels=2, rate=0.5, epochs=1, train_size=300, batch_size=50, probe_size=200, seeds=(0,))
+LAYERS = ["conv1_relu", "pool1", "conv2_relu", "pool2", "fc1_relu", "fc2_relu", "logits"]
+
+
+def run(experiment=SMALL, **options):
+    return simprune.run(experiment, progress=False, device="cpu", **options)
+
+
+def equal(a: study.Results, b: study.Results) -> bool:
+    """Whether the tables are bit-identical, but for the seconds it took."""
+    tables = [(a.performance.drop(columns="seconds"), b.performance.drop(columns="seconds"))]
+    tables += [(a.similarity, b.similarity), (a.sparsity, b.sparsity)]
+    return all(x.equals(y) for x, y in tables)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    store = tmp_path_factory.mktemp("module-store")
+    return run(store=store), store
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The number of networks trained so far."""
+    calls = []
+    real = study.train
+    monkeypatch.setattr(study, "train", lambda *a, **k: calls.append(1) or real(*a, **k))
+    return calls
+
+
+def test_the_tables_are_tidy_and_complete(small):
+    results, _ = small
+    assert list(results.performance.columns) == [
+        "seed", "level", "density", "sparsity", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds",
+    ]  # fmt: skip
+    assert list(results.similarity.columns) == [
+        "seed", "level", "density", "layer", "layer_index", "reference", "view", "measure", "value", "status",
+    ]  # fmt: skip
+    assert list(results.sparsity.columns) == ["seed", "level", "layer", "weights", "kept", "density"]
+    assert list(results.performance["level"]) == [0, 1, 2]
+    scores = results.similarity.set_index(["level", "layer", "measure"])
+    assert len(scores) == 3 * len(LAYERS) * len(FIRST_MEASURES) and scores.index.is_unique
+    layers = results.similarity.drop_duplicates("layer").sort_values("layer_index")
+    assert list(layers["layer"]) == LAYERS and list(layers["layer_index"]) == list(range(7))
+    assert not results.similarity.isna().any().any()
+
+
+def test_the_dense_network_is_itself_and_pruned_ones_are_not(small):
+    values = small[0].similarity.set_index("level")["value"]
+    assert np.allclose(values[0], 1, atol=1e-6)
+    assert (values[2] < 0.9999).any()
+
+
+def test_measured_densities_are_the_nominal_ones_at_every_level(small):
+    results, _ = small
+    assert list(results.performance["density"]) == pytest.approx([1, 0.5, 0.25], abs=1e-4)
+    totals = results.sparsity.groupby("level")[["kept", "weights"]].sum()
+    assert list(totals["kept"] / totals["weights"]) == list(results.performance["density"])
+    assert set(results.sparsity["layer"]) == {"conv1", "conv2", "fc1", "fc2", "logits"}
+
+
+def test_the_scores_are_those_of_the_stored_networks(small):
+    results, store = small
+    dataset = datasets.load(SMALL.dataset)
+    inputs, _ = datasets.probe_inputs(dataset, SMALL.probe_size)
+    activations = []
+    for level in (0, 2):
+        checkpoint = Store(store).read_network(SMALL, 0, level, dataset.fingerprint)
+        network = pruning.attach_masks(simprune.models.build("lenet5", channels=1, image_size=28, classes=10))
+        network.load_state_dict(checkpoint.state)
+        activations.append(extract(network, inputs)["fc1_relu"])
+    expected = compare(*activations, measures=FIRST_MEASURES)["value"]
+    scores = results.similarity.query("level == 2 and layer == 'fc1_relu'").set_index("measure")["value"]
+    assert np.allclose(scores[list(FIRST_MEASURES)], expected[list(FIRST_MEASURES)], atol=1e-10)
+
+
+def test_provenance_says_what_made_the_result(small):
+    results, store = small
+    provenance = results.provenance
+    assert Experiment(**provenance["experiment"]) == SMALL
+    assert provenance["simprune"] == simprune.__version__
+    assert provenance["packages"]["torch"] == version("torch")
+    assert provenance["data"] == {
+        "fingerprint": datasets.load(SMALL.dataset).fingerprint,
+        "source": "embedded",
+    }
+    assert provenance["device"].startswith("cpu") and provenance["threads"] >= 1
+    assert provenance["duration"] > 0 and pd.Timestamp(provenance["start"]).tz is not None
+    on_disk = json.loads((results.directory / "seed-0" / "provenance.json").read_text())
+    assert on_disk == provenance["seeds"][0]
+    assert str(store) not in json.dumps(on_disk)
+
+
+def test_two_runs_with_one_seed_are_bit_identical(small, tmp_path):
+    assert equal(run(store=tmp_path), small[0])
+    assert not equal(run(SMALL.replace(seeds=(1,)), store=tmp_path), small[0])
+
+
+def test_a_repeated_run_is_read_and_not_computed(small, trainings):
+    results, store = small
+    again = run(store=store)
+    assert equal(again, results) and not trainings
+    assert list(again.performance["seconds"]) == list(results.performance["seconds"])
+    assert equal(simprune.load(SMALL, store=store), results)
+
+
+def test_without_resume_everything_is_computed_afresh(small, trainings):
+    results, store = small
+    assert equal(run(store=store, resume=False), results) and len(trainings) == 3
+
+
+def test_a_changed_parameter_gives_new_numbers_and_shares_the_dense_network(small, trainings):
+    results, store = small
+    other = run(SMALL.replace(rate=0.3), store=store)
+    assert list(other.performance["density"]) == pytest.approx([1, 0.7, 0.49], abs=1e-4)
+    assert other.directory != results.directory
+    assert len(trainings) == 2
+
+
+def test_more_levels_go_on_from_those_that_are_there(small, trainings):
+    results, store = small
+    deeper = run(SMALL.replace(levels=3), store=store)
+    assert len(trainings) == 1
+    first = deeper.similarity.query("level <= 2").reset_index(drop=True)
+    assert first.equals(results.similarity)
+
+
+def test_more_measures_views_and_references_train_nothing_and_leave_the_scores_that_were_there(tmp_path, trainings):
+    results = run(store=tmp_path)
+    del trainings[:]
+    more = run(
+        SMALL.replace(measures=("linear_cka", "nbs"), views=("flatten", "pooled"), references=("dense", "previous")),
+        store=tmp_path,
+    )
+    assert not trainings
+    key = ["level", "layer", "reference", "view", "measure"]
+    old = results.similarity.query("measure == 'nbs'").set_index(key)["value"]
+    assert more.similarity.set_index(key)["value"][old.index].equals(old)
+    previous = more.similarity.query("reference == 'previous'")
+    assert set(previous["level"]) == {1, 2} and set(previous["view"]) == {"flatten", "pooled"}
+    assert equal(run(store=tmp_path), results)
+
+
+def test_siblings_are_the_dense_networks_of_the_next_seed_trained_once(tmp_path, trainings):
+    experiment = SMALL.replace(references=("sibling", "untrained"), measures=("linear_cka",))
+    results = run(experiment, store=tmp_path)
+    assert len(trainings) == 4  # three levels, one sibling
+    run(experiment.replace(seeds=(1,)), store=tmp_path)
+    assert len(trainings) == 4 + 2 + 1  # its dense network was there; its own sibling was not
+    scores = results.similarity.query("level == 0").set_index(["reference", "layer"])["value"]
+    assert scores["sibling"].between(0.05, 0.999).all()
+    assert scores["untrained"].between(0.05, 0.99999).all()
+
+
+def test_seeds_are_added_and_merged_by_being_there(small, trainings):
+    results, store = small
+    both = run(SMALL.replace(seeds=(0, 5)), store=store)
+    assert len(trainings) == 3
+    first = both.performance.query("seed == 0").drop(columns="seconds")
+    assert first.equals(results.performance.drop(columns="seconds"))
+    assert list(both.provenance["seeds"]) == [0, 5]
+
+
+def test_an_interrupted_run_goes_on_at_the_level_it_was_in_and_ends_with_the_same_numbers(small, tmp_path, monkeypatch):
+    real, calls = study.train, []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(study, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(store=tmp_path)
+    resumed = run(store=tmp_path)
+    assert len(calls) == 4
+    assert equal(resumed, small[0])
+
+
+def test_a_result_from_other_data_is_not_mixed_in(small, monkeypatch, capsys, trainings):
+    results, store = small
+    other = dataclasses.replace(datasets.load("fashion_mnist_mini"), fingerprint="0" * 16)
+    monkeypatch.setattr(datasets, "load", lambda *a, **k: other)
+    monkeypatch.setattr(datasets, "state_of_files", lambda *a, **k: "other files")
+    again = simprune.run(SMALL, store=store, device="cpu")
+    assert "was made from other data" in capsys.readouterr().err and len(trainings) == 3
+    assert again.provenance["data"]["fingerprint"] == "0" * 16
+    monkeypatch.undo()
+    assert run(store=store).provenance["data"] == results.provenance["data"]
+
+
+def test_stored_results_are_read_where_the_data_is_not(small, monkeypatch, trainings):
+    results, store = small
+
+    def absent(*arguments, **options):
+        raise InputError("data: not here")
+
+    monkeypatch.setattr(datasets, "load", absent)
+    monkeypatch.setattr(datasets, "state_of_files", absent)
+    assert equal(run(store=store), results) and not trainings
+    with pytest.raises(InputError, match="not here"):
+        run(SMALL.replace(rate=0.4), store=store)
+
+
+def test_what_is_not_stored_can_not_be_loaded(small):
+    with pytest.raises(InputError, match="no stored result of lenet5-.* holds seed 7"):
+        simprune.load(SMALL.replace(seeds=(7,)), store=small[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "gpu"}, "device: 'gpu' is not one of auto, cpu, cuda"),
+        ({"experiment": SMALL.replace(dataset="mnist", train_size=300), "data": "nowhere"}, "data: nowhere"),
+        ({"experiment": SMALL.replace(dataset="folder:nowhere")}, "nowhere"),
+        (
+            {"experiment": SMALL.replace(retraining="weight_rewind", rewind_step=6)},
+            "rewind_step: 6 is not before the end of the training, step 6",
+        ),
+    ],
+)
+def test_a_refused_run_writes_nothing(options, message, tmp_path):
+    store = tmp_path / "store"
+    arguments = {"experiment": SMALL, "store": store} | options
+    with pytest.raises(InputError, match=message):
+        simprune.run(arguments.pop("experiment"), **arguments)
+    assert not store.exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_cuda_is_refused_where_there_is_none():
+    with pytest.raises(InputError, match="device: 'cuda' was asked for"):
+        simprune.run(SMALL, device="cuda")
+
+
+def test_a_folder_with_too_few_images_is_refused_before_any_work(tmp_path):
+    from PIL import Image
+
+    for split in ("train", "test"):
+        for label in ("a", "b"):
+            for number in range(4):
+                file = tmp_path / "own" / split / label / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.random.default_rng(number).integers(0, 255, (28, 28), dtype=np.uint8)
+                Image.fromarray(pixels).save(file)
+    own = SMALL.replace(dataset=f"folder:{tmp_path / 'own'}", train_size="all", probe_size=8)
+    with pytest.raises(InputError, match="probe_size: 9 is more than the 8 images of folder:"):
+        run(own.replace(probe_size=9), store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    assert len(run(own, store=tmp_path / "store").performance) == 3
+
+
+def test_progress_is_a_line_per_level_where_there_is_no_terminal(tmp_path, capsys):
+    simprune.run(SMALL, store=tmp_path, device="cpu")
+    said = capsys.readouterr().err
+    assert [f"seed 0, level {n}: density" in said for n in range(3)] == [True] * 3
+    assert "\x1b" not in said and "\r" not in said
+
+
+@pytest.mark.parametrize(("dataset", "shape"), [("mnist", (1, 28)), ("fashion_mnist", (1, 28)), ("cifar10", (3, 32))])
+def test_the_quick_profile_runs_on_real_files_of_each_shape(dataset, shape, full_data, tmp_path):
+    experiment = Experiment("lenet5", dataset, levels=1, epochs=1, train_size=1000, probe_size=100)
+    results = run(experiment, data=full_data, store=tmp_path)
+    assert len(results.performance) == 2
+    assert results.performance["test_accuracy"].between(0.05, 1).all()
+
+
+# What each level starts from ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def starts(monkeypatch):
+    """What `train` was called with: the state of the network before, its options, and the learning rates it used."""
+    calls = []
+    real = study.train
+
+    def recording(network, *arguments, **options):
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        rates = real(network, *arguments, **options)
+        calls.append({"before": before, "rates": rates, "options": options})
+        return rates
+
+    monkeypatch.setattr(study, "train", recording)
+    return calls
+
+
+def network_state(experiment, store, level, seed=0):
+    fingerprint = datasets.load(experiment.dataset).fingerprint
+    return Store(store).read_network(experiment, seed, level, fingerprint).state
+
+
+def test_with_lr_rewind_each_level_starts_from_the_weights_before_and_from_the_first_learning_rate(tmp_path, starts):
+    experiment = SMALL.replace(epochs=4)
+    run(experiment, store=tmp_path)
+    assert starts[2]["rates"] == starts[0]["rates"]
+    assert starts[2]["rates"][0] == experiment.learning_rate
+    assert starts[2]["rates"][-1] == pytest.approx(experiment.learning_rate / 100)
+    for level in (1, 2):
+        before = network_state(experiment, tmp_path, level - 1)
+        for name, tensor in starts[level]["before"].items():
+            if not name.endswith("_mask"):
+                assert torch.equal(tensor, before[name])
+            else:
+                assert tensor.sum() < before[name].sum()
+
+
+def test_with_weight_rewind_each_level_starts_from_an_early_step_of_the_dense_training(tmp_path, starts):
+    experiment = SMALL.replace(epochs=4, retraining="weight_rewind", rewind_step=5)
+    run(experiment, store=tmp_path)
+    dense, early, first, second = starts
+    assert early["options"]["last_step"] == 5
+    assert [call["rates"] for call in (early, first, second)] == [
+        dense["rates"][:5],
+        dense["rates"][5:],
+        dense["rates"][5:],
+    ]
+    for name, tensor in first["before"].items():
+        if not name.endswith("_mask"):
+            assert torch.equal(tensor, second["before"][name])
+            assert not torch.equal(tensor, dense["before"][name])
+    # The early state is that of the dense training, step for step.
+    chain = study._Chain(study._Study(experiment, None, Store(tmp_path), torch.device("cpu"), True, False, None), 0)
+    network = chain._untrained()
+    study.train(network, chain.study.dataset, experiment.recipe(), order_seed=study.derived_seed(0, "order", 0),
+                augmentation_seed=0, last_step=5)  # fmt: skip
+    assert all(torch.equal(first["before"][n], t) for n, t in network.state_dict().items() if not n.endswith("_mask"))
+
+
+def test_with_finetuning_the_learning_rate_stays_the_last_one(tmp_path, starts):
+    experiment = SMALL.replace(retraining="finetune")
+    run(experiment, store=tmp_path)
+    assert set(starts[1]["rates"]) == {experiment.learning_rate / 100}
+
+
+def test_without_retraining_the_weights_left_are_the_dense_ones(tmp_path, starts):
+    experiment = SMALL.replace(retraining="none")
+    run(experiment, store=tmp_path)
+    assert len(starts) == 1
+    dense, pruned = (network_state(experiment, tmp_path, level) for level in (0, 2))
+    for name, tensor in dense.items():
+        if not name.endswith("_mask"):
+            assert torch.equal(tensor, pruned[name])
+
+
+def test_reinitialised_networks_have_the_masks_of_the_run_and_other_weights(tmp_path, starts):
+    run(store=tmp_path)
+    again = run(SMALL.replace(retraining="reinitialise"), store=tmp_path)
+    assert len(starts) == 3 + 2
+    for level in (1, 2):
+        run_state = network_state(SMALL, tmp_path, level)
+        for name, tensor in starts[2 + level]["before"].items():
+            if name.endswith("_mask"):
+                assert torch.equal(tensor, run_state[name])
+            elif name.endswith("weight_orig"):
+                assert not torch.equal(tensor, starts[0]["before"][name])
+    assert list(again.performance["density"]) == pytest.approx([1, 0.5, 0.25], abs=1e-4)
+
+
+def test_one_shot_levels_start_from_the_dense_network(tmp_path, starts):
+    experiment = SMALL.replace(one_shot=True)
+    results = run(experiment, store=tmp_path)
+    dense = network_state(experiment, tmp_path, 0)
+    for level in (1, 2):
+        for name, tensor in starts[level]["before"].items():
+            if not name.endswith("_mask"):
+                assert torch.equal(tensor, dense[name])
+    assert list(results.performance["density"]) == pytest.approx([1, 0.5, 0.25], abs=1e-4)
+
+
+def test_the_output_layer_can_be_left_whole(tmp_path):
+    results = run(SMALL.replace(keep_output=True), store=tmp_path)
+    report = results.sparsity.query("level == 2").set_index("layer")
+    assert report.loc["logits", "density"] == 1
+    others = report.drop("logits")
+    assert others["kept"].sum() / others["weights"].sum() == pytest.approx(0.25, abs=1e-4)
+
+
+def test_retraining_without_pruning_keeps_every_weight(tmp_path, starts):
+    results = run(SMALL.replace(criterion="none"), store=tmp_path)
+    assert list(results.performance["density"]) == [1, 1, 1] and len(starts) == 3
