@@ -229,7 +229,9 @@ class Dataset:
 
 def check_dataset(name: str) -> str:
     """Return `name` if it is one of `DATASETS` or "folder:PATH"; else raise `InputError`. Reads no file."""
-    if isinstance(name, str) and name.startswith(FOLDER_PREFIX) and name != FOLDER_PREFIX:
+    if isinstance(name, str) and name.startswith(FOLDER_PREFIX):
+        if name.removeprefix(FOLDER_PREFIX) in ("", "PATH"):
+            raise InputError(f"dataset: {name!r} needs the path of a folder with train/ and test/ in it")
         return name
     return check_choice("dataset", name, (*DATASETS, f"{FOLDER_PREFIX}PATH"))
 
@@ -264,10 +266,7 @@ def state_of_files(name: str, root: str | Path | None = None) -> str:
     if name.startswith(FOLDER_PREFIX):
         folder = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
         files = [
-            file
-            for split in ("train", "test")
-            for group in _list_images(folder / split).values()
-            for file in group
+            file for split in ("train", "test") for group in _list_images(folder / split).values() for file in group
         ]
     elif name == "fashion_mnist_mini":
         files = [EMBEDDED_FILE]
@@ -390,13 +389,10 @@ def _from_spec(spec: DatasetSpec, train: Arrays, test: Arrays, source: str, wher
         if len(images) != published:
             # A smaller copy may be meant (for a class, for a test), but must not pass for the whole.
             warnings.warn(
-                f"{spec.name} in {where} has {len(images):,} {split} images; the published dataset has "
-                f"{published:,}",
+                f"{spec.name} in {where} has {len(images):,} {split} images; the published dataset has {published:,}",
                 stacklevel=5,
             )
-    return _dataset(
-        spec.name, train, test, spec.classes, spec.mean, spec.std, spec.augmentation, source=source
-    )
+    return _dataset(spec.name, train, test, spec.classes, spec.mean, spec.std, spec.augmentation, source=source)
 
 
 def _dataset(name, train: Arrays, test: Arrays, classes, mean, std, augmentation, *, source) -> Dataset:
@@ -438,9 +434,7 @@ def _load_embedded(spec: DatasetSpec) -> Dataset:
 
 # --- published datasets, from a data root -------------------------------------------------------------------
 
-_IDX_FILES = tuple(
-    f"{split}-{part}-ubyte" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1")
-)
+_IDX_FILES = tuple(f"{split}-{part}-ubyte" for split in ("train", "t10k") for part in ("images-idx3", "labels-idx1"))
 _TORCHVISION_CLASS = {
     "mnist": "MNIST",
     "fashion_mnist": "FashionMNIST",
@@ -600,9 +594,7 @@ def _find_parquet(spec: DatasetSpec, root: Path) -> dict[str, list[Path]] | None
             continue
         for split, paths in shards.items():
             if not paths:
-                raise InputError(
-                    f"data: {folder}/{split}-*.parquet is missing: put it beside the other split"
-                )
+                raise InputError(f"data: {folder}/{split}-*.parquet is missing: put it beside the other split")
             _check_shards(paths)
         return shards
     return None
@@ -675,8 +667,7 @@ def _decode_all(encoded: list[bytes], spec: DatasetSpec, path: Path) -> np.ndarr
             raise _corrupt(path, f"row {row} is not an image") from error
         if image.size != (side, side):
             raise InputError(
-                f"data: {path}, row {row}, is {image.height}×{image.width} pixels, "
-                f"where {spec.name} has {side}×{side}"
+                f"data: {path}, row {row}, is {image.height}×{image.width} pixels, where {spec.name} has {side}×{side}"
             )
         images[row] = np.asarray(_in_mode(image, mode)).reshape(images.shape[1:])
     return images.transpose(0, 3, 1, 2)
@@ -739,16 +730,12 @@ def _list_images(folder: Path) -> dict[str, list[Path]]:
     listed = {}
     for directory in sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."):
         listed[directory.name] = sorted(
-            path
-            for path in directory.iterdir()
-            if path.suffix.lower() in IMG_EXTENSIONS and path.name[0] != "."
+            path for path in directory.iterdir() if path.suffix.lower() in IMG_EXTENSIONS and path.name[0] != "."
         )
         if not listed[directory.name]:
             raise InputError(f"data: {directory} has no images ({', '.join(IMG_EXTENSIONS)})")
     if not listed:
-        raise InputError(
-            f"data: {folder} is empty: put the images of each class into a folder of its own there"
-        )
+        raise InputError(f"data: {folder} is empty: put the images of each class into a folder of its own there")
     return listed
 
 

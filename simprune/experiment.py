@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from simprune.comparison import REFERENCES
-from simprune.data import AUGMENTATIONS, DATASETS
+from simprune.data import AUGMENTATIONS, DATASETS, FOLDER_PREFIX, check_dataset
 from simprune.errors import InputError, check_choice
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES, build
@@ -18,7 +18,6 @@ from simprune.pruning import CRITERIA, OUTPUT, RETRAINING, SCOPES, check_levels,
 from simprune.representations import VIEWS
 from simprune.training import SCHEDULES, Recipe
 
-FOLDER = "folder:"
 ALL = "all"
 
 # Part of every hash: raise it when a change of the code changes the numbers of a seed or the layout of its tables.
@@ -158,10 +157,7 @@ class Experiment:
 
     def _check_names(self) -> None:
         check_choice("architecture", self.architecture, ARCHITECTURES)
-        if not (isinstance(self.dataset, str) and self.dataset.startswith(FOLDER)):
-            check_choice("dataset", self.dataset, (*DATASETS, FOLDER + "PATH"))
-        if self.dataset in (FOLDER, FOLDER + "PATH"):
-            raise InputError(f"dataset: {self.dataset!r} needs the path of a folder with train/ and test/ in it")
+        check_dataset(self.dataset)
         check_choice("profile", self.profile, PROFILES)
         check_choice("criterion", self.criterion, CRITERIA)
         check_choice("scope", self.scope, SCOPES)
@@ -245,7 +241,7 @@ class Experiment:
         return {**self._training(), **self._pruning(), "levels": self.levels, "probe_size": self.probe_size}
 
     def _training(self) -> dict[str, Any]:
-        dataset = FOLDER + self.dataset.rstrip("/").rsplit("/", 1)[-1] if self.is_folder else self.dataset
+        dataset = FOLDER_PREFIX + self.dataset.rstrip("/").rsplit("/", 1)[-1] if self.is_folder else self.dataset
         return {
             "schema": RESULTS_SCHEMA,
             "architecture": self.architecture,
@@ -269,7 +265,7 @@ class Experiment:
     @property
     def is_folder(self) -> bool:
         """Whether the dataset is a folder of one's own images."""
-        return self.dataset.startswith(FOLDER)
+        return self.dataset.startswith(FOLDER_PREFIX)
 
     @property
     def key(self) -> str:

@@ -198,9 +198,7 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Identity()
         elif projection:
             self.shortcut = nn.Sequential(
-                OrderedDict(
-                    conv=nn.Conv2d(channels, filters, 1, stride, bias=False), bn=nn.BatchNorm2d(filters)
-                )
+                OrderedDict(conv=nn.Conv2d(channels, filters, 1, stride, bias=False), bn=nn.BatchNorm2d(filters))
             )
         else:
             self.shortcut = PaddedShortcut(channels, filters, stride)

@@ -26,7 +26,7 @@ RETRAINING = {
     "weight_rewind": "set the weights back to an early step of the dense training and go on from there "
     "(Frankle et al. 2020)",
     "finetune": "keep the weights, go on at the last learning rate (Han et al. 2015)",
-    "reinitialise": "keep the masks of the lr_rewind run, draw new initial weights and train them (Frankle & Carbin 2019)",
+    "reinitialise": "keep the masks of the lr_rewind run, train new initial weights (Frankle & Carbin 2019)",
     "none": "leave the network as pruning left it",
 }
 
@@ -67,9 +67,7 @@ def sparsity_report(network: nn.Module) -> list[dict]:
     report = []
     for layer, weight in weights(network).items():
         kept = int(torch.count_nonzero(weight))
-        report.append(
-            {"layer": layer, "weights": weight.numel(), "kept": kept, "density": kept / weight.numel()}
-        )
+        report.append({"layer": layer, "weights": weight.numel(), "kept": kept, "density": kept / weight.numel()})
     return report
 
 

@@ -51,9 +51,7 @@ class Recipe:
                 raise InputError(f"{field}: {value!r} is not a number in [0, 1)")
             object.__setattr__(self, field, float(value))
         if self.learning_rate == 0:
-            raise InputError(
-                "learning_rate: 0 would leave the network as it is; give a number above 0 and below 1"
-            )
+            raise InputError("learning_rate: 0 would leave the network as it is; give a number above 0 and below 1")
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("augmentation", self.augmentation, AUGMENTATIONS)
 
@@ -69,9 +67,7 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return -(-images // batch_size)
 
 
-def scheduler(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
+def scheduler(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
     """The recipe's learning-rate schedule over a run of `steps` steps, to be stepped once per batch."""
     if recipe.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(
@@ -127,17 +123,13 @@ def train(
     for epoch in range(first_step // per_epoch, -(-last_step // per_epoch)):
         order_generator = torch.Generator().manual_seed(derived_seed(order_seed, "order", epoch))
         order = torch.randperm(len(images), generator=order_generator).to(images.device)
-        augmentation_generator = torch.Generator().manual_seed(
-            derived_seed(augmentation_seed, "augmentation", epoch)
-        )
+        augmentation_generator = torch.Generator().manual_seed(derived_seed(augmentation_seed, "augmentation", epoch))
         first = max(0, first_step - epoch * per_epoch)
         last = min(per_epoch, last_step - epoch * per_epoch)
         loss = None
         for batch in _batches(order, recipe.batch_size, first, last):
             pixels = augment(images[batch], recipe.augmentation, augmentation_generator)
-            loss = functional.cross_entropy(
-                network(normalise(pixels, dataset.mean, dataset.std)), labels[batch]
-            )
+            loss = functional.cross_entropy(network(normalise(pixels, dataset.mean, dataset.std)), labels[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

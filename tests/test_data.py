@@ -98,9 +98,7 @@ def write_cifar(root: Path, name: str, train, test, monkeypatch) -> None:
 
     if name == "cifar10":
         parts = zip(np.split(train[0], 5), np.split(train[1], 5), strict=True)
-        train_list = [
-            write_pickle(folder / f"data_batch_{i}", batch(*part)) for i, part in enumerate(parts, start=1)
-        ]
+        train_list = [write_pickle(folder / f"data_batch_{i}", batch(*part)) for i, part in enumerate(parts, start=1)]
         test_list = [write_pickle(folder / "test_batch", batch(*test))]
     else:
         train_list = [write_pickle(folder / "train", batch(*train))]
@@ -120,9 +118,7 @@ def write_svhn(root: Path, train, test, monkeypatch) -> None:
     for split, (images, labels) in (("train", train), ("test", test)):
         path = root / f"{split}_32x32.mat"
         # In these files the digit 0 has the label 10.
-        scipy.io.savemat(
-            path, {"X": images.transpose(2, 3, 1, 0), "y": np.where(labels == 0, 10, labels)[:, None]}
-        )
+        scipy.io.savemat(path, {"X": images.transpose(2, 3, 1, 0), "y": np.where(labels == 0, 10, labels)[:, None]})
         split_list[split] = ["", path.name, hashlib.md5(path.read_bytes()).hexdigest()]
     monkeypatch.setattr(SVHN, "split_list", split_list)
 
@@ -300,9 +296,7 @@ def test_idx_files_that_do_not_belong_together_are_refused(tmp_path):
 
 def test_images_of_another_size_are_not_taken_for_the_dataset(tmp_path):
     write_idx(tmp_path, "MNIST", random_split(20, 1, 32, 10, 0), random_split(10, 1, 32, 10, 0))
-    assert "32×32 pixels with 1 channel, where mnist has 28×28 pixels with 1 channel" in refusal(
-        "mnist", tmp_path
-    )
+    assert "32×32 pixels with 1 channel, where mnist has 28×28 pixels with 1 channel" in refusal("mnist", tmp_path)
 
 
 def test_a_changed_cifar_file_is_named(tmp_path, monkeypatch):
@@ -597,7 +591,7 @@ def test_constant_training_images_are_refused(tmp_path):
 
 
 def test_a_folder_needs_a_path():
-    assert "'folder:' is not one of" in refusal("folder:")
+    assert "'folder:' needs the path of a folder" in refusal("folder:")
 
 
 # --- draws, normalisation, augmentation ---------------------------------------------------------------------
@@ -691,9 +685,7 @@ def test_probe_inputs_are_the_same_stratified_test_images_each_time(mini):
 
 
 def test_all_test_images_can_be_probes_in_their_order(mini):
-    assert torch.equal(
-        data.probe_inputs(mini, 2_000)[0], data.normalise(mini.test_images, mini.mean, mini.std)
-    )
+    assert torch.equal(data.probe_inputs(mini, 2_000)[0], data.normalise(mini.test_images, mini.mean, mini.std))
 
 
 @pytest.mark.parametrize("size", [0, 3, 2_001, 10.5])
@@ -728,8 +720,7 @@ def test_crop_flip_also_mirrors_half_of_the_images():
     changed = data.augment(images, "crop_flip", torch.Generator().manual_seed(0))
     straight = [b.numpy().tobytes() in shifts(a) for a, b in zip(images, changed, strict=True)]
     mirrored = [
-        np.ascontiguousarray(b.flip(2).numpy()).tobytes() in shifts(a)
-        for a, b in zip(images, changed, strict=True)
+        np.ascontiguousarray(b.flip(2).numpy()).tobytes() in shifts(a) for a, b in zip(images, changed, strict=True)
     ]
     assert all(a != b for a, b in zip(straight, mirrored, strict=True))
     assert 150 < sum(mirrored) < 250
@@ -737,9 +728,7 @@ def test_crop_flip_also_mirrors_half_of_the_images():
 
 def test_augmentation_is_decided_by_its_generator(mini):
     images = mini.train_images[:50]
-    first, again, other = (
-        data.augment(images, "crop_flip", torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
+    first, again, other = (data.augment(images, "crop_flip", torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 

@@ -166,9 +166,7 @@ def torchvision_vgg16() -> nn.Module:
     return nn.Sequential(make_layers(cfgs["D"], batch_norm=True), nn.Flatten(), nn.Linear(512, 10))
 
 
-@pytest.mark.parametrize(
-    "name, reference", [("resnet18", torchvision_resnet18), ("vgg16", torchvision_vgg16)]
-)
+@pytest.mark.parametrize("name, reference", [("resnet18", torchvision_resnet18), ("vgg16", torchvision_vgg16)])
 def test_with_the_same_weights_torchvisions_networks_give_the_same_logits(name, reference):
     torch.manual_seed(0)
     ours, theirs = build(name).eval(), reference().eval()

@@ -35,7 +35,7 @@ def test_convolutional_and_fully_connected_weights_are_prunable_and_nothing_else
     assert [name for name, _ in pruning.prunable(network)] == ["0", "4"]
 
 
-@pytest.mark.parametrize("criterion", pruning.CRITERIA)
+@pytest.mark.parametrize("criterion", ["magnitude", "random"])
 @pytest.mark.parametrize("scope", pruning.SCOPES)
 def test_measured_density_is_the_nominal_one_to_within_one_weight_at_every_level(criterion, scope):
     network = lenet()
@@ -115,12 +115,8 @@ def test_what_can_not_be_pruned_is_refused():
 def test_levels_that_would_empty_a_layer_or_the_network_are_refused():
     sizes = {"conv": 25, "fc": 1000}
     pruning.check_levels(sizes, scope="layerwise", rate=0.5, levels=5)
-    with pytest.raises(
-        InputError, match=r"levels: 6 at rate 0.5 leave layer 'conv' \(25 weights\) empty at level 6"
-    ):
+    with pytest.raises(InputError, match=r"levels: 6 at rate 0.5 leave layer 'conv' \(25 weights\) empty at level 6"):
         pruning.check_levels(sizes, scope="layerwise", rate=0.5, levels=6)
     pruning.check_levels(sizes, scope="global", rate=0.5, levels=9)
-    with pytest.raises(
-        InputError, match="levels: 10 at rate 0.5 leave fewer weights than the network has layers"
-    ):
+    with pytest.raises(InputError, match="levels: 10 at rate 0.5 leave fewer weights than the network has layers"):
         pruning.check_levels(sizes, scope="global", rate=0.5, levels=10)

@@ -25,16 +25,12 @@ def lenet(seed=0):
 
 
 def equal(a: nn.Module, b: nn.Module) -> bool:
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def trained(dataset, recipe=RECIPE, order_seed=1, augmentation_seed=1, **changes):
     network = lenet()
-    rates = train(
-        network, dataset, recipe, order_seed=order_seed, augmentation_seed=augmentation_seed, **changes
-    )
+    rates = train(network, dataset, recipe, order_seed=order_seed, augmentation_seed=augmentation_seed, **changes)
     return network, rates
 
 
@@ -45,9 +41,7 @@ def test_training_lowers_the_loss_and_raises_the_accuracy(tiny):
     assert after[0] < 0.75 * before[0] and after[1] > before[1] + 0.25
 
 
-def test_equal_seeds_give_bit_identical_networks_and_leave_the_global_random_state(
-    tiny, untouched_random_state
-):
+def test_equal_seeds_give_bit_identical_networks_and_leave_the_global_random_state(tiny, untouched_random_state):
     assert equal(trained(tiny)[0], trained(tiny)[0])
 
 
@@ -121,15 +115,11 @@ def test_every_image_is_seen_once_per_epoch(tiny):
 def test_evaluation_is_in_eval_mode_without_gradients_and_restores_the_mode(tiny):
     modes = []
     network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Dropout(0.5), nn.Linear(784, 10))
-    network.register_forward_hook(
-        lambda module, inputs, output: modes.append((module.training, output.requires_grad))
-    )
+    network.register_forward_hook(lambda module, inputs, output: modes.append((module.training, output.requires_grad)))
     state = copy.deepcopy(network.state_dict())
     first = evaluate(network, tiny.test_images, tiny.test_labels, tiny)
     assert set(modes) == {(False, False)} and network.training
-    assert first == pytest.approx(
-        evaluate(network, tiny.test_images, tiny.test_labels, tiny, batch_size=2000)
-    )
+    assert first == pytest.approx(evaluate(network, tiny.test_images, tiny.test_labels, tiny, batch_size=2000))
     assert all(torch.equal(state[name], value) for name, value in network.state_dict().items())
 
 
@@ -176,8 +166,5 @@ def test_a_bad_recipe_is_refused(field, value, message):
 
 def test_derived_seeds_differ_by_purpose_and_stay_the_same():
     assert derived_seed(0, "order", 1) == derived_seed(0, "order", 1)
-    assert (
-        len({derived_seed(s, p, e) for s in range(3) for p in ("order", "augmentation") for e in range(3)})
-        == 18
-    )
+    assert len({derived_seed(s, p, e) for s in range(3) for p in ("order", "augmentation") for e in range(3)}) == 18
     assert all(0 <= derived_seed(n) < 2**63 for n in range(100))
