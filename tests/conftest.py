@@ -2,7 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
+
+import simprune  # noqa: F401  (before torch, so that its threads wait as simprune sets them to)
+
+import torch  # isort: skip
 
 # On networks this small a second thread costs more than it brings, most of all on a busy machine.
 torch.set_num_threads(1)
