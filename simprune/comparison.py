@@ -1,0 +1,340 @@
+"""Comparisons: two representations, or each network of a pruning run with its references."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from simprune.errors import InputError, check_choice
+from simprune.measures import MEASURES, Measure, Pair, Score, chance_corrected
+from simprune.measures.chance import null_values
+from simprune.measures.core import FEWEST_INPUTS, pair_of, undefined
+from simprune.representations import VIEWS, Representation, checked, decompose, nonfinite
+
+REFERENCES = ("dense", "previous", "sibling", "untrained")
+COLUMNS = ("layer", "layer_index", "reference", "view", "measure", "value", "status")
+
+# Where scores of outputs and weights stand in a table: they have no view of their own.
+OUTPUTS, WEIGHTS, NETWORK = "outputs", "weights", "network"
+
+
+# ----------------------------------------------------------------------------- two representations
+
+
+def compare(
+    X: object, Y: object, measures: Sequence[str] | None = None, view: str = "flatten", seed: int = 0
+) -> pd.DataFrame:
+    """Score two representations of the same inputs: a table indexed by `measure` with columns `value`, `status`.
+
+    `X`, `Y`: arrays or tensors of any float dtype, n first, n x p or n x c x h x w, on any device; the work is done
+    in float64 on that of X. X is the reference (the dense network) for asymmetric measures. `measures`: ids of
+    `MEASURES` (default: all of representations). `seed`: of the rows that are drawn where work on all pairs of
+    rows would be too much. Statuses start with "ok", "degenerate" (a value that numbers of inputs and units alone
+    dictate) or "undefined" (nan). `attrs` holds rows, columns, dead columns and rank of X and of Y.
+    Raises InputError for what can't be compared: other n, n <= 3, NaN or infinite values, unknown names.
+    """
+    chosen = _representation_measures(measures)
+    pair = pair_of(X, Y, view, seed)
+    scores = {measure.id: _score(measure, pair) for measure in chosen}
+    table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status"])
+    table.index.name = "measure"
+    table.attrs = {
+        name: {"rows": side.rows, "columns": side.columns, "dead": side.dead, "rank": side.rank}
+        for name, side in (("X", pair.x), ("Y", pair.y))
+    }
+    return table
+
+
+def shuffled_null(
+    X: object,
+    Y: object,
+    measures: Sequence[str] | None = None,
+    view: str = "flatten",
+    shuffles: int = 20,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score two representations beside chance: as `compare`, with columns `null`, `null_sd` and `corrected`.
+
+    The null is the mean of the scores with the inputs of Y in `shuffles` random orders, `null_sd` their standard
+    deviation, `corrected` = (value - null) / (best - null), best being 1 for a similarity and 0 for a distance.
+    """
+    if shuffles < 1:
+        raise InputError(f"shuffles: {shuffles!r} is not at least 1")
+    chosen = _representation_measures(measures)
+    pair = pair_of(X, Y, view, seed)
+    scores = {measure.id: _score(measure, pair) for measure in chosen}
+    defined = [measure for measure in chosen if not scores[measure.id].status.startswith("undefined")]
+    nulls = pd.DataFrame(null_values(pair, defined, shuffles, seed))
+    table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status"])
+    table.index.name = "measure"
+    table["null"] = nulls.mean()
+    table["null_sd"] = nulls.std(ddof=0)
+    table["corrected"] = [
+        chance_corrected(row.value, row.null, MEASURES[row.Index].best) for row in table.itertuples()
+    ]
+    return table[["value", "null", "null_sd", "corrected", "status"]]
+
+
+def _representation_measures(measures: Sequence[str] | None) -> list[Measure]:
+    chosen = _measures(measures)
+    if measures is None:
+        return [measure for measure in chosen if measure.subject == "representations"]
+    for measure in chosen:
+        if measure.subject == "outputs":
+            labels = " and the labels" if measure.needs_labels else ""
+            raise InputError(
+                f"measures: {measure.id!r} needs the logits of two networks{labels}, not representations"
+            )
+        if measure.subject == "weights":
+            raise InputError(
+                f"measures: {measure.id!r} needs the weights of two networks, not representations"
+            )
+    return chosen
+
+
+def _measures(measures: Sequence[str] | None) -> list[Measure]:
+    if isinstance(measures, str):
+        measures = [measures]
+    return [
+        MEASURES[check_choice("measures", name, MEASURES)]
+        for name in (MEASURES if measures is None else measures)
+    ]
+
+
+def _score(measure: Measure, pair: Pair) -> Score:
+    """The score of a pair of representations; where there is none, nan and a status that says why."""
+    if pair.x.rank == 0 or pair.y.rank == 0:
+        return undefined("constant representation")
+    try:
+        score = measure.score(pair)
+    except torch.linalg.LinAlgError:
+        return undefined("the decomposition did not converge")
+    if score.value != score.value and not score.status.startswith("undefined"):
+        return undefined("not a number")
+    return score
+
+
+# ---------------------------------------------------------------------------------- a pruning run
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One network as it is compared.
+
+    activations   layer -> tensor n x ..., in network order; the last are the logits
+    weights       layer -> weights, as the network computes with them; None where they are not compared
+    masks         layer -> not 0 where a weight is kept; None where nothing is pruned
+    """
+
+    activations: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor] | None = None
+    masks: Mapping[str, Tensor] | None = None
+
+
+@dataclass
+class _Network:
+    """A snapshot, decomposed: (layer, view) -> representation, or why there is none."""
+
+    snapshot: Snapshot
+    parts: dict[tuple[str, str], Representation | Score]
+
+    @property
+    def logits(self) -> Tensor:
+        return list(self.snapshot.activations.values())[-1]
+
+
+class RunComparison:
+    """Compares the levels of a pruning run, one after the other, with references that are decomposed once.
+
+    references   name -> the network, as a `Snapshot` or its activations alone
+    views        how conv activations become matrices
+    measures     ids of `MEASURES`; by default all that the snapshots and `labels` allow
+    previous     whether each level is also compared with the one before
+    labels       of the inputs, n; `accuracy_gap` needs them
+    seed         of the rows drawn where work on all pairs of rows would be too much
+
+    Alive are the decompositions of the references, of the previous level where it is compared, and of the current
+    layer. Activations of references are let go where no measure needs them: the `channels` view, the matching of
+    units and PWCCA with p >= n do. Raises InputError for references that can't be used.
+    """
+
+    def __init__(
+        self,
+        references: Mapping[str, Snapshot | Mapping[str, Tensor]],
+        *,
+        views: Sequence[str] = ("flatten",),
+        measures: Sequence[str] | None = None,
+        previous: bool = False,
+        labels: Tensor | None = None,
+        seed: int = 0,
+    ):
+        self.views = tuple(check_choice("views", view, VIEWS) for view in views)
+        self.previous, self.labels, self.seed = previous, labels, seed
+        self.asked = measures is not None
+        chosen = _measures(measures)
+        if labels is None:
+            if self.asked and any(measure.needs_labels for measure in chosen):
+                raise InputError("labels: accuracy_gap needs them")
+            chosen = [measure for measure in chosen if not measure.needs_labels]
+        self._of = {
+            subject: [measure for measure in chosen if measure.subject == subject]
+            for subject in ("representations", "outputs", "weights")
+        }
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._references: dict[str, _Network] = {}
+        for name, network in references.items():
+            snapshot = self._accepted(network, name)
+            for layer, activations in snapshot.activations.items():
+                checked(activations, f"{name} {layer}")
+            parts = {
+                (layer, view): part
+                for layer in snapshot.activations
+                for view, part in self._parts(snapshot.activations[layer]).items()
+            }
+            self._references[name] = self._kept(_Network(snapshot, parts))
+        self._before: _Network | None = None
+
+    @staticmethod
+    def scores(
+        references: Iterable[str], views: Iterable[str], measures: Iterable[str]
+    ) -> set[tuple[str, str, str]]:
+        """The triples (reference, view, measure) of a comparison; outputs and weights have one view each."""
+        views = tuple(views)
+        of = {"representations": views, "outputs": (OUTPUTS,), "weights": (WEIGHTS,)}
+        return {
+            (reference, view, measure)
+            for reference in references
+            for measure in measures
+            for view in of[MEASURES[measure].subject]
+        }
+
+    def level(self, network: Snapshot | Mapping[str, Tensor]) -> pd.DataFrame:
+        """Score one level against all references: one row per score, with the columns COLUMNS.
+
+        Scores of outputs stand at the last layer with the view "outputs", those of weights at the layer "network"
+        with the index -1 and the view "weights". NaN or infinite activations, as of a network whose training
+        diverged, give undefined scores. Raises InputError for layers or shapes other than the references'.
+        """
+        snapshot = self._accepted(network, "level")
+        references = dict(self._references)
+        if self._before is not None:
+            references["previous"] = self._before
+        current = _Network(snapshot, {})
+        rows: list[tuple] = []
+        for index, (layer, activations) in enumerate(snapshot.activations.items()):
+            parts = self._parts(activations)
+            for name, reference in references.items():
+                for view, measure, score in self._layer_scores(reference, layer, parts):
+                    rows.append((layer, index, name, view, measure, *score))
+            if self.previous:
+                current.parts |= {(layer, view): part for view, part in parts.items()}
+        last = len(snapshot.activations) - 1
+        for name, reference in references.items():
+            for measure in self._of["outputs"]:
+                score = self._output_score(measure, reference, current)
+                rows.append((layer, last, name, OUTPUTS, measure.id, *score))
+        for name, reference in references.items():
+            for measure in self._of["weights"] if self._have_weights(reference, current) else ():
+                score = measure.score(*_weights(reference.snapshot, snapshot))
+                rows.append((NETWORK, -1, name, WEIGHTS, measure.id, *score))
+        if self.previous:
+            self._before = self._kept(current)
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    # What one network gives ------------------------------------------------------------------------
+
+    def _accepted(self, network: Snapshot | Mapping[str, Tensor], name: str) -> Snapshot:
+        """The network as a snapshot whose layers, inputs and positions are those of the networks before it."""
+        snapshot = network if isinstance(network, Snapshot) else Snapshot(network)
+        if not snapshot.activations:
+            raise InputError(f"{name}: no layer has activations")
+        shapes = {layer: tuple(tensor.shape) for layer, tensor in snapshot.activations.items()}
+        inputs = {shape[0] for shape in shapes.values()}
+        if len(inputs) > 1:
+            raise InputError(f"{name}: layers have other numbers of inputs: {sorted(inputs)}")
+        if min(inputs) < FEWEST_INPUTS:
+            raise InputError(f"{name}: {min(inputs)} inputs are too few; at least {FEWEST_INPUTS} are needed")
+        if self.labels is not None and inputs != {len(self.labels)}:
+            raise InputError(f"{name}: {min(inputs)} inputs against {len(self.labels)} labels")
+        self._shapes = self._shapes or shapes
+        if list(shapes) != list(self._shapes):
+            raise InputError(f"{name}: the layers {', '.join(shapes)} are not {', '.join(self._shapes)}")
+        for layer, shape in shapes.items():
+            if (shape[0], *shape[2:]) != (self._shapes[layer][0], *self._shapes[layer][2:]):
+                raise InputError(
+                    f"{name}: the shape {shape} of {layer} has other inputs or positions than {self._shapes[layer]}"
+                )
+        if self.asked and self._of["weights"] and snapshot.weights is None:
+            raise InputError(f"{name}: {self._of['weights'][0].id!r} needs the weights of the network")
+        return snapshot
+
+    def _parts(self, activations: Tensor) -> dict[str, Representation | Score]:
+        """One layer in each view, decomposed; a 2-D layer has one decomposition for all views."""
+        if not self._of["representations"]:
+            return {}
+        if wrong := nonfinite(activations):
+            return dict.fromkeys(self.views, undefined(f"{wrong} NaN or infinite activations"))
+        activations = checked(activations, "activations")
+        if activations.ndim == 2:
+            return dict.fromkeys(self.views, self._decomposed(activations, "flatten")) if self.views else {}
+        return {view: self._decomposed(activations, view) for view in self.views}
+
+    def _decomposed(self, activations: Tensor, view: str) -> Representation:
+        representation = decompose(activations, view, self.seed)
+        if representation.rank:
+            for measure in self._of["representations"]:
+                for build in measure.prepare:
+                    representation.paired.feature(build)
+        representation.forget_gram()
+        return representation
+
+    def _kept(self, network: _Network) -> _Network:
+        """The network without the activations that no measure will ask for; the logits stay."""
+        for part in network.parts.values():
+            if isinstance(part, Representation) and part.left is not None:
+                if not any(measure.needs_activations(part) for measure in self._of["representations"]):
+                    part.forget_activations()
+        last = list(network.snapshot.activations)[-1]
+        snapshot = replace(network.snapshot, activations={last: network.logits})
+        return _Network(snapshot, network.parts)
+
+    # Scores ------------------------------------------------------------------------------------------
+
+    def _layer_scores(
+        self, reference: _Network, layer: str, parts: dict[str, Representation | Score]
+    ) -> Iterator[tuple[str, str, Score]]:
+        """Yield view, measure and score of one layer against one reference."""
+        done: dict[int, list[Score]] = {}
+        for view, part in parts.items():
+            other = reference.parts[layer, view]
+            if id(part) not in done:
+                done[id(part)] = self._pair_scores(other, part)
+            for measure, score in zip(self._of["representations"], done[id(part)], strict=True):
+                yield view, measure.id, score
+
+    def _pair_scores(self, x: Representation | Score, y: Representation | Score) -> list[Score]:
+        for part in (x, y):
+            if isinstance(part, Score):
+                return [part] * len(self._of["representations"])
+        pair = Pair(x, y)
+        return [_score(measure, pair) for measure in self._of["representations"]]
+
+    def _output_score(self, measure: Measure, reference: _Network, current: _Network) -> Score:
+        wrong = nonfinite(reference.logits) + nonfinite(current.logits)
+        if wrong:
+            return undefined(f"{wrong} NaN or infinite logits")
+        return measure.score(reference.logits, current.logits.to(reference.logits.device), self.labels)
+
+    def _have_weights(self, *networks: _Network) -> bool:
+        return all(network.snapshot.weights is not None for network in networks)
+
+
+def _weights(*snapshots: Snapshot) -> tuple[tuple, tuple]:
+    """Weights and masks of two networks; without masks, nothing is pruned."""
+    masks = (
+        snapshot.masks or {layer: torch.ones_like(weight) for layer, weight in snapshot.weights.items()}
+        for snapshot in snapshots
+    )
+    return tuple(snapshot.weights for snapshot in snapshots), tuple(masks)

@@ -1,0 +1,32 @@
+"""Chance: what a measure says of representations that have nothing to do with each other.
+
+With about as many columns as inputs, most similarities of unrelated data are near 1. The null says how near.
+"""
+
+from collections.abc import Iterable
+
+import torch
+
+from simprune.measures.core import Measure, Pair
+
+
+def null_values(pair: Pair, measures: Iterable[Measure], shuffles: int, seed: int) -> dict[str, list[float]]:
+    """Values of each measure with the inputs of Y in `shuffles` random orders: id -> values.
+
+    The decomposition of Y is put in order with its inputs, not made again.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    values: dict[str, list[float]] = {measure.id: [] for measure in measures}
+    for _ in range(shuffles):
+        shuffled = Pair(pair.x, pair.y.shuffled(generator))
+        for measure in measures:
+            values[measure.id].append(measure.score(shuffled).value)
+    return values
+
+
+def chance_corrected(value: float, null: float, best: float = 1.0) -> float:
+    """(value - null) / (best - null): 0 at chance, 1 at the best, which is 1 for a similarity, 0 for a distance.
+
+    nan where chance is already the best, so that the measure says nothing.
+    """
+    return (value - null) / (best - null) if abs(best - null) > 1e-9 else float("nan")

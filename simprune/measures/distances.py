@@ -1,0 +1,115 @@
+"""Dissimilarities between inputs: are the same inputs far apart in both representations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from simprune.measures.core import SHAPE, Measure, Pair, Score, noted, undefined
+from simprune.measures.geometry import (
+    Symmetric,
+    centred_twice,
+    constant_rows,
+    row_correlations,
+    shuffled_triangle,
+    squared_distances,
+    upper,
+)
+from simprune.representations import Representation
+
+# Dissimilarities this close are equal: without it, rounding would put ties in some order.
+TIE_DECIMALS = 12
+
+
+@dataclass(frozen=True)
+class Dissimilarities:
+    """Ranks of the dissimilarities 1 - Pearson between rows, less their mean, as the upper triangle of n x n."""
+
+    ranks: Tensor
+    constant: Tensor  # bool: rows without a correlation; their ranks mean nothing
+
+    def shuffled(self, order: Tensor) -> "Dissimilarities":
+        return Dissimilarities(shuffled_triangle(self.ranks, order), self.constant[order])
+
+    def restricted(self, kept: Tensor) -> "Dissimilarities":
+        """Those among the `kept` rows only, ranked afresh."""
+        pairs = torch.cat([kept[index] & kept[index + 1 :] for index in range(len(kept))])
+        return Dissimilarities(centred_ranks(self.ranks[pairs]), self.constant[kept])
+
+
+def dissimilarities(representation: Representation) -> Dissimilarities:
+    values = (1 - upper(row_correlations(representation))).round_(decimals=TIE_DECIMALS)
+    return Dissimilarities(centred_ranks(values), constant_rows(representation))
+
+
+def centred_ranks(values: Tensor) -> Tensor:
+    """Ranks of a vector less their mean; equal values share the mean of their ranks."""
+    # NumPy sorts float64 several times faster than PyTorch does on a CPU.
+    order = torch.from_numpy(np.argsort(values.numpy())) if values.device.type == "cpu" else values.argsort()
+    _, counts = torch.unique_consecutive(values[order], return_counts=True)
+    ends = counts.cumsum(0).to(torch.float64)
+    ranks = ends - (counts - 1) / 2 - (len(values) + 1) / 2
+    return torch.empty_like(values).scatter_(0, order, ranks.repeat_interleave(counts))
+
+
+def rsa(pair: Pair) -> Score:
+    """Spearman's correlation of the two upper triangles of dissimilarities, 1 - Pearson between inputs' patterns.
+
+    An input with a constant pattern in either representation has no correlation with any other: it is left out
+    of both, and the status counts how many were.
+    """
+    x, y = pair.features(dissimilarities)
+    kept = ~(x.constant | y.constant)
+    left_out = len(kept) - int(kept.sum())
+    if left_out:
+        if len(kept) - left_out < 3:
+            return undefined("fewer than 3 inputs have patterns that are not constant")
+        x, y = x.restricted(kept), y.restricted(kept)
+    norms = float(x.ranks.norm() * y.ranks.norm())
+    if norms == 0:
+        return undefined("all dissimilarities are equal")
+    note = f"{left_out} of {len(kept)} inputs left out: constant pattern" if left_out else ""
+    return Score(float(x.ranks @ y.ranks) / norms, noted("ok", note, pair.draw_note))
+
+
+def centred_distances(representation: Representation) -> Symmetric:
+    """Euclidean distances between rows, double-centred."""
+    return Symmetric.of(centred_twice(squared_distances(representation).sqrt_()))
+
+
+def distance_correlation(pair: Pair) -> Score:
+    """Szekely's distance correlation: the root (dCor), V-statistic."""
+    x, y = pair.features(centred_distances)
+    norms = x.norm * y.norm
+    if norms == 0:
+        return undefined("all distances between inputs are equal")
+    return Score(max(0.0, x.inner(y) / norms) ** 0.5, noted("ok", pair.draw_note))
+
+
+MEASURES = (
+    Measure(
+        id="rsa",
+        title="RSA",
+        family="distance",
+        kind="similarity",
+        symmetric=True,
+        range=(-1.0, 1.0),
+        invariances=frozenset({"permutation", "isotropic_scaling"}),
+        reference="Kriegeskorte et al. 2008",
+        score=rsa,
+        prepare=(dissimilarities,),
+    ),
+    Measure(
+        id="distance_correlation",
+        title="Distance correlation",
+        family="distance",
+        kind="similarity",
+        symmetric=True,
+        range=(0.0, 1.0),
+        invariances=SHAPE,
+        reference="Székely et al. 2007",
+        score=distance_correlation,
+        prepare=(centred_distances,),
+    ),
+)

@@ -1,0 +1,140 @@
+"""Units one by one: does each unit have a partner that responds to the same inputs.
+
+Units are the channels of a conv activation, correlated over inputs and positions (in the `pooled` view: over
+inputs, on the spatial means), and the columns of a 2-D one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from simprune.measures.core import UNIT_SCALE, Measure, Pair, Score, noted, undefined
+from simprune.representations import Representation, position_blocks, positions
+
+# The assignment takes time with the cube of the units, and the correlations memory with their square.
+MATCHED_UNITS = 4096
+
+
+@dataclass(frozen=True)
+class Units:
+    """Means and centred lengths of the units / scale; the length of a constant unit is 0, exactly."""
+
+    means: Tensor
+    lengths: Tensor
+
+    def shuffled(self, order: Tensor) -> "Units":
+        return self
+
+    @property
+    def constant(self) -> int:
+        return int((self.lengths == 0).sum())
+
+
+def units(representation: Representation) -> Units:
+    activations, scale = representation.activations, representation.scale
+    over = tuple(axis for axis in range(activations.ndim) if axis != 1)
+    low, high = activations.amin(over).double(), activations.amax(over).double()
+    count = len(activations) * positions(activations)
+    means = low / scale
+    for _ in range(2):  # the second time for the digits that a large mean costs
+        total = squares = 0.0
+        for block in position_blocks(activations):
+            block = block.div(scale).sub_(means)
+            total = total + block.sum(0)
+            squares = squares + torch.linalg.vector_norm(block, dim=0) ** 2
+        squares = squares - total**2 / count
+        means = torch.where(low == high, means, means + total / count)
+    return Units(means, torch.where(low == high, 0.0, squares.clamp(min=0).sqrt()))
+
+
+def unit_correlation(pair: Pair) -> Score:
+    """Mean correlation of unit i of X with unit i of Y; a constant unit correlates 0, and the status counts them."""
+    if problem := _mismatch(pair):
+        return undefined(problem)
+    count, others = (side.activations.shape[1] for side in (pair.x, pair.y))
+    if count != others:
+        return undefined(f"{count} units against {others}")
+    products = sum(torch.linalg.vecdot(x, y, dim=0) for x, y in _centred(pair))
+    x_inverse, y_inverse = _inverse_lengths(pair)
+    return Score(float((products * x_inverse * y_inverse).mean()), _status(pair))
+
+
+def permutation_matching(pair: Pair) -> Score:
+    """Mean correlation of units after the one-to-one matching that makes it largest, of min(p, q) pairs.
+
+    Constant units correlate 0; the status counts them.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if problem := _mismatch(pair):
+        return undefined(problem)
+    if max(pair.x.activations.shape[1], pair.y.activations.shape[1]) > MATCHED_UNITS:
+        return undefined(f"more than {MATCHED_UNITS} units to match")
+    products = sum(x.T @ y for x, y in _centred(pair))
+    x_inverse, y_inverse = _inverse_lengths(pair)
+    correlations = (products * x_inverse[:, None] * y_inverse).cpu().numpy()
+    chosen = linear_sum_assignment(correlations, maximize=True)
+    return Score(float(correlations[chosen].mean()), _status(pair))
+
+
+def _mismatch(pair: Pair) -> str:
+    """Why units of the two can't be correlated; empty where they can."""
+    x, y = (tuple(side.activations.shape[2:]) for side in (pair.x, pair.y))
+    if positions(pair.x.activations) != positions(pair.y.activations):
+        return f"maps of {x} against {y} positions"
+    return ""
+
+
+def _centred(pair: Pair) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield blocks of the same rows of X and Y / scale, their units centred."""
+    x, y = pair.x.activations, pair.y.activations
+    for x_block, y_block in zip(position_blocks(x, beside=y), position_blocks(y, beside=x), strict=True):
+        yield tuple(
+            block.div(side.scale).sub_(side.feature(units).means)
+            for block, side in ((x_block, pair.x), (y_block, pair.y))
+        )
+
+
+def _inverse_lengths(pair: Pair) -> Iterator[Tensor]:
+    """1 / length of each unit of X, and of Y; 0 for a constant one, so that it correlates 0."""
+    for side in (pair.x, pair.y):
+        lengths = side.feature(units).lengths
+        yield torch.where(lengths == 0, 0.0, 1 / torch.where(lengths == 0, 1.0, lengths))
+
+
+def _status(pair: Pair) -> str:
+    sides = (("X", pair.x), ("Y", pair.y))
+    counts = ((name, side.feature(units).constant, side.activations.shape[1]) for name, side in sides)
+    return noted(
+        "ok", *(f"{dead} of {count} units constant in {name}" for name, dead, count in counts if dead)
+    )
+
+
+MEASURES = (
+    Measure(
+        id="permutation_matching",
+        title="Permutation matching",
+        family="matching",
+        kind="similarity",
+        symmetric=True,
+        range=(-1.0, 1.0),
+        invariances=UNIT_SCALE | {"permutation"},
+        reference="Li et al. 2016",
+        score=permutation_matching,
+        needs_activations=lambda representation: True,
+    ),
+    Measure(
+        id="unit_correlation",
+        title="Unit correlation",
+        family="matching",
+        kind="similarity",
+        symmetric=True,
+        range=(-1.0, 1.0),
+        invariances=UNIT_SCALE,
+        reference="Li et al. 2016",
+        score=unit_correlation,
+        needs_activations=lambda representation: True,
+    ),
+)

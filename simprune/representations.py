@@ -1,0 +1,519 @@
+"""Representations: the activations of named layers, their views as matrices, and their one decomposition.
+
+A comparison needs of each representation only what `Representation` holds, so that the work on it is done once,
+however many others it is compared with. All of it is in float64, on the device of the activations.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from simprune.errors import InputError, check_choice
+
+VIEWS = ("flatten", "channels", "pooled")
+
+EPS = torch.finfo(torch.float64).eps
+# One pass over squares (Gram, covariance) resolves directions this much smaller than the largest to about 1e-10.
+RESOLVED = 1e-3
+# Numbers in one float64 block of a stream: 16 MB. Larger ones only leave the caches.
+BLOCK = 2**21
+# Bands of rows in which a Gram matrix grows: of each, only what is on and above the diagonal is computed.
+BANDS = 4
+# Kernels, distances and neighbours are n x n. Beyond this many rows they take a seeded draw of the rows.
+DRAWN_POSITIONS = 2_000
+DRAWN_INPUTS = 10_000
+
+
+# ---------------------------------------------------------------------------------------- activations
+
+
+def extract(
+    network: nn.Module, inputs: Tensor, layers: Sequence[str] | None = None, batch_size: int = 500
+) -> dict[str, Tensor]:
+    """Return the activations of `layers` on `inputs`: layer -> tensor n x ..., in network order.
+
+    `inputs` is n x c x h x w (anything the network takes, n first) and goes to the network's device batch by
+    batch; the activations stay there. `layers` are submodule names; by default those in `network.probed`.
+    The network runs in evaluation mode without gradients and is left in the mode in which it came.
+    Raises InputError for an unknown layer, and for one that does not run exactly once or returns no tensor.
+    """
+    if layers is None:
+        if not hasattr(network, "probed"):
+            raise InputError("layers: this network names no layers to probe, so give the submodule names")
+        layers = network.probed
+    modules = dict(network.named_modules())
+    for layer in layers:
+        check_choice("layers", layer, [name for name in modules if name])
+    if batch_size < 1:
+        raise InputError(f"batch_size: {batch_size!r} is not at least 1")
+    if len(inputs) == 0:
+        raise InputError("inputs: there is none")
+
+    device = next((parameter.device for parameter in network.parameters()), inputs.device)
+    collected: dict[str, Tensor] = {}
+    filled = dict.fromkeys(layers, 0)
+    start = 0
+
+    def collect(layer: str, output: object) -> None:
+        if not isinstance(output, Tensor):
+            raise InputError(f"layers: {layer!r} returns a {type(output).__name__}, not a tensor")
+        if layer not in collected:
+            collected[layer] = output.new_empty((len(inputs), *output.shape[1:]))
+        if filled[layer] != start:
+            raise InputError(
+                f"layers: {layer!r} runs more than once in a forward pass, so probe its container"
+            )
+        # Copied here and now: a following in-place ReLU would overwrite the output.
+        collected[layer][start : start + len(output)] = output
+        filled[layer] += len(output)
+
+    def hook(layer: str) -> Callable[..., None]:
+        return lambda module, args, output: collect(layer, output)
+
+    training = {module: module.training for module in modules.values()}
+    handles = [modules[layer].register_forward_hook(hook(layer)) for layer in layers]
+    try:
+        network.eval()
+        with torch.no_grad():
+            for start in range(0, len(inputs), batch_size):
+                network(inputs[start : start + batch_size].to(device))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in training.items():
+            module.training = mode
+    for layer in layers:
+        if filled[layer] != len(inputs):
+            raise InputError(f"layers: {layer!r} does not run in the forward pass")
+    return {name: collected[name] for name in modules if name in collected}
+
+
+def checked(array: object, name: str) -> Tensor:
+    """Return an array or tensor as a tensor of activations n x p or n x c x h x w of a float dtype.
+
+    Raises InputError, naming it `name`, for another number of dimensions, no columns, values that are not real
+    numbers, and NaN or infinite ones.
+    """
+    try:
+        tensor = array.detach() if isinstance(array, Tensor) else _tensor(np.asarray(array))
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name}: this {type(array).__name__} is not an array of numbers") from None
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InputError(f"{name}: values of type {tensor.dtype} are not real numbers")
+    if tensor.ndim not in (2, 4):
+        raise InputError(f"{name}: shape {tuple(tensor.shape)} is neither n x p nor n x c x h x w")
+    if math.prod(tensor.shape[1:]) == 0:
+        raise InputError(f"{name}: shape {tuple(tensor.shape)} has no columns")
+    if not tensor.is_floating_point():
+        tensor = tensor.double()
+    if tensor.device.type not in ("cpu", "cuda"):
+        tensor = tensor.cpu()  # other devices have no float64
+    if wrong := nonfinite(tensor):
+        raise InputError(f"{name}: {wrong} of {tensor.numel()} activations are NaN or infinite")
+    return tensor
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """The array as a tensor, without a copy where its memory allows that."""
+    array = np.require(array, array.dtype.newbyteorder("="), "W")
+    return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())
+
+
+def nonfinite(tensor: Tensor) -> int:
+    """Number of NaN and infinite values."""
+    count = max(1, BLOCK * len(tensor) // max(1, tensor.numel()))
+    return sum(int((~block.isfinite()).sum()) for block in tensor.split(count))
+
+
+def view_matrix(activations: Tensor, view: str) -> Tensor:
+    """Return activations n x p or n x c x h x w as the matrix that `view` makes of them.
+
+    `flatten`: n x chw, `channels`: nhw x c (row = input, then position), `pooled`: n x c, the spatial mean in
+    float64. A 2-D tensor has one position per input and is its own matrix in each view.
+    Raises InputError for an unknown view and for another number of dimensions.
+    """
+    check_choice("view", view, VIEWS)
+    if activations.ndim not in (2, 4):
+        raise InputError(f"activations: {tuple(activations.shape)} is neither n x p nor n x c x h x w")
+    if activations.ndim == 2:
+        return activations
+    if view == "flatten":
+        return activations.flatten(1)
+    if view == "channels":
+        return activations.movedim(1, -1).flatten(0, 2)
+    return activations.mean(dim=(2, 3), dtype=torch.float64)
+
+
+def positions(activations: Tensor) -> int:
+    """Number of spatial positions per input: h * w, or 1 for a 2-D tensor."""
+    return math.prod(activations.shape[2:])
+
+
+def column_blocks(activations: Tensor) -> Iterator[Tensor]:
+    """Yield the flattened activations in float64 blocks n x b, whole columns (4-D: whole channels) in order."""
+    count = max(1, BLOCK // (len(activations) * positions(activations)))
+    for start in range(0, activations.shape[1], count):
+        yield activations[:, start : start + count].flatten(1).to(torch.float64)
+
+
+def position_blocks(activations: Tensor, beside: Tensor | None = None) -> Iterator[Tensor]:
+    """Yield the `channels` view in float64 blocks b x c, whole inputs in order; as many as fit `beside` as well."""
+    largest = max(math.prod(tensor.shape[1:]) for tensor in (activations, beside) if tensor is not None)
+    count = max(1, BLOCK // largest)
+    for start in range(0, len(activations), count):
+        # Channels by positions first: the copy then runs along memory.
+        yield activations[start : start + count].movedim(1, 0).flatten(1).to(torch.float64).T
+
+
+# -------------------------------------------------------------------------------------- decomposition
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What centring took away from a matrix with columns >= rows, as vectors over the rows.
+
+    With a common level l and the column means l + m, the rows less l have the Gram matrix
+    G = Kc + along 1' + 1 along' + spread and the sums `sums`. The uncentred rows have G + l (sums 1' + 1 sums') +
+    columns * l^2, and the rows less their own means G - sums sums' / columns. Keeping the level apart saves the
+    digits that a large mean common to all columns would cost.
+    """
+
+    along: Tensor  # Xc m
+    sums: Tensor  # Xc 1 + m'1
+    spread: float  # m'm
+    level: float
+
+
+@dataclass
+class Representation:
+    """A representation, decomposed: everything that measures need of it, in float64.
+
+    Xc (rows x columns) is the view's matrix, column-centred and divided by `scale`, a power of two that no measure
+    sees and that keeps the squares of tiny and huge numbers finite. Its thin SVD is cut at the numerical rank r:
+    singular values above the first one times max(rows, columns) times the machine precision.
+
+    In a `channels` view of many positions Xc is never stored: `left` is None and left = Xc @ basis.
+    """
+
+    view: str
+    activations: Tensor  # as given, or the pooled means
+    rows: int
+    columns: int
+    dead: int  # columns that are constant, exactly
+    scale: float
+    singular_values: Tensor  # r, descending
+    left: Tensor | None  # rows x r
+    basis: Tensor | None = None  # columns x r
+    centre: Tensor | None = None  # columns: the means of a streamed matrix / scale
+    loadings: Tensor | None = None  # left' Xc, r x columns; None where columns >= rows
+    gram: Tensor | None = None  # Xc Xc' where it was made, until `forget_gram`
+    sides: Sides | None = None  # where columns >= rows
+    drawn: "Representation | None" = None  # some of the rows, where all are too many for rows x rows
+    features: dict[Callable, object] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> int:
+        return len(self.singular_values)
+
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix as it came, n x p, or n x c x h x w to be flattened."""
+        return view_matrix(self.activations, "channels") if self.view == "channels" else self.activations
+
+    @property
+    def variances(self) -> Tensor:
+        """Squared singular values, r."""
+        return self.singular_values**2
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the columns span every centred pattern over the rows, so that any other is a mixture of them."""
+        return self.rank >= self.rows - 1
+
+    @property
+    def paired(self) -> "Representation":
+        """The rows to take for work on pairs of rows: those drawn, or all."""
+        return self.drawn or self
+
+    def feature(self, build: Callable[["Representation"], object]) -> object:
+        """build(self), computed once."""
+        if build not in self.features:
+            self.features[build] = build(self)
+        return self.features[build]
+
+    def centred_gram(self) -> Tensor:
+        """Xc Xc', rows x rows."""
+        if self.gram is not None:
+            return self.gram
+        scores = self.left * self.singular_values
+        return scores @ scores.T
+
+    def forget_gram(self) -> None:
+        """Give back the memory of the Gram matrix; it is made again from the SVD where it is asked for again."""
+        self.paired.gram = self.gram = None
+
+    def forget_activations(self) -> None:
+        """Give back the activations and keep their shape; what needs them can't be computed any more."""
+        self.activations = self.activations.to("meta")
+
+    def centred_columns(self) -> Iterator[Tensor]:
+        """Yield Xc in blocks of whole columns; for a matrix that is not streamed."""
+        return (centred for centred, _ in _centred_columns(self.matrix, self.scale))
+
+    def centred_rows(self, beside: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield a streamed Xc in blocks of whole rows."""
+        return _centred_rows(self.activations, self.scale, self.centre, beside)
+
+    def left_vectors(self) -> Tensor:
+        """The left singular vectors, rows x r, also of a streamed matrix."""
+        if self.left is not None:
+            return self.left
+        return torch.cat([block @ self.basis for block in self.centred_rows()])
+
+    def shuffled(self, generator: torch.Generator) -> "Representation":
+        """The representation with its inputs in a random order, so that it has nothing to do with any other.
+
+        Positions stay with their input; drawn rows are put in a random order of their own.
+        """
+        order = torch.randperm(len(self.activations), generator=generator).to(self.activations.device)
+        per_input = self.rows // len(order)
+        rows = (order[:, None] * per_input + torch.arange(per_input, device=order.device)).flatten()
+        return replace(
+            self,
+            activations=self.activations[order],
+            left=None if self.left is None else self.left[rows],
+            gram=None,
+            sides=None,
+            drawn=None if self.drawn is None else self.drawn.shuffled(generator),
+            features={build: made.shuffled(rows) for build, made in self.features.items()},
+        )
+
+
+def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Representation:
+    """Decompose one view of activations, n x p or n x c x h x w, finite and of any float dtype, on their device.
+
+    Costs min(n, p)^2 max(n, p) operations for the Gram matrix or the covariance and one symmetric eigenproblem of
+    size min(n, p). Needs, on top of the activations, blocks of 16 MB and a few matrices of that size (n x p too where
+    p < n). Squares lose half of the digits, so directions far below the largest are found in further passes over
+    what the larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many.
+    """
+    check_choice("view", view, VIEWS)
+    if activations.ndim == 4 and view == "pooled":
+        activations = view_matrix(activations, view)
+    if activations.ndim == 4 and view == "channels":
+        rows, columns = len(activations) * positions(activations), activations.shape[1]
+        if rows > max(DRAWN_POSITIONS, columns):
+            return _decompose_streamed(activations, seed)
+        return _decompose_matrix(activations, view_matrix(activations, view), view, seed)
+    return _decompose_matrix(activations, activations, view, seed)
+
+
+def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int) -> Representation:
+    """Decompose a matrix given as n x p, or as n x c x h x w to be flattened."""
+    rows, columns = len(matrix), math.prod(matrix.shape[1:])
+    low, high = matrix.amin(0).double(), matrix.amax(0).double()
+    scale = _scale(low, high)
+    level = float(((low + high) / (2 * scale)).mean())
+    wide = columns >= rows
+    along, sums = matrix.new_zeros(rows, dtype=torch.float64), matrix.new_zeros(rows, dtype=torch.float64)
+    spread = total = 0.0
+    gram = matrix.new_zeros((rows, rows), dtype=torch.float64) if wide else None
+    blocks = []
+    for centred, means in _centred_columns(matrix, scale):
+        means = means - level
+        along += centred @ means
+        sums += centred.sum(1)
+        spread += float(means @ means)
+        total += float(means.sum())
+        if wide:
+            for start, end in _bands(rows):
+                gram[start:end, start:].addmm_(centred[start:end], centred[start:].T)
+        else:
+            blocks.append(centred)
+    if wide:
+        for start, end in _bands(rows):
+            gram[end:, start:end] = gram[start:end, end:].T
+    sides = Sides(along, sums + total, spread, level) if wide else None
+    representation = Representation(
+        view=view,
+        activations=activations,
+        rows=rows,
+        columns=columns,
+        dead=int((low == high).sum()),
+        scale=scale,
+        singular_values=along[:0],
+        left=along.new_zeros((rows, 0)),
+        gram=gram,
+        sides=sides,
+    )
+    tolerance = max(rows, columns) * EPS
+    if wide:
+        representation.left, representation.singular_values = _left_vectors(
+            gram, lambda: (centred for centred, _ in _centred_columns(matrix, scale)), tolerance
+        )
+    else:
+        centred = torch.cat(blocks, 1) if len(blocks) > 1 else blocks[0]
+        del blocks
+        basis, representation.singular_values = _whitening(
+            lambda first, second: (centred @ first).T @ (centred @ second), centred.T @ centred, tolerance
+        )
+        representation.left = centred @ basis
+        representation.loadings = representation.left.T @ centred
+    if rows > DRAWN_INPUTS:
+        drawn = matrix[_draw(rows, DRAWN_INPUTS, seed).to(matrix.device)]
+        representation.drawn = _decompose_matrix(drawn, drawn, "flatten", seed)
+    return representation
+
+
+def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
+    """Decompose the `channels` view from covariances of channels alone."""
+    inputs, columns = activations.shape[:2]
+    rows = inputs * positions(activations)
+    low, high = activations.amin((0, 2, 3)).double(), activations.amax((0, 2, 3)).double()
+    scale = _scale(low, high)
+    centre = low / scale
+    # Rounding leaves the first means short of the digits of the centred values: the second pass finds them.
+    for _ in range(2):
+        total = sum(block.sum(0) for block in _centred_rows(activations, scale, centre))
+        centre = torch.where(low == high, centre, centre + total / rows)
+
+    def moments(first: Tensor, second: Tensor) -> Tensor:
+        return sum(
+            (block @ first).T @ (block @ second) for block in _centred_rows(activations, scale, centre)
+        )
+
+    covariance = sum(block.T @ block for block in _centred_rows(activations, scale, centre))
+    basis, singular_values = _whitening(moments, covariance, rows * EPS)
+    drawn = activations.movedim(1, -1)
+    chosen = _draw(rows, DRAWN_POSITIONS, seed).to(activations.device)
+    drawn = drawn[chosen // positions(activations), *_grid(chosen, activations)]
+    return Representation(
+        view="channels",
+        activations=activations,
+        rows=rows,
+        columns=columns,
+        dead=int((low == high).sum()),
+        scale=scale,
+        singular_values=singular_values,
+        left=None,
+        basis=basis,
+        centre=centre,
+        loadings=basis.T @ covariance,
+        drawn=_decompose_matrix(drawn, drawn, "flatten", seed),
+    )
+
+
+def _bands(rows: int) -> Iterator[tuple[int, int]]:
+    """Yield where each band of rows starts and ends."""
+    height = -(-rows // BANDS)
+    for start in range(0, rows, height):
+        yield start, min(start + height, rows)
+
+
+def _grid(chosen: Tensor, activations: Tensor) -> tuple[Tensor, Tensor]:
+    """Row and column in the map of each chosen row of the `channels` view."""
+    height, width = activations.shape[2:]
+    place = chosen % (height * width)
+    return place // width, place % width
+
+
+def _draw(rows: int, count: int, seed: int) -> Tensor:
+    """A seeded draw of rows, in order; never a stride, which would alias with the size of the maps."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randperm(rows, generator=generator)[:count].sort().values
+
+
+def _scale(low: Tensor, high: Tensor) -> float:
+    """The power of two at or below half the widest range of a column; 1 where all columns are constant."""
+    widest = float((high / 2 - low / 2).max())
+    return math.ldexp(1.0, math.frexp(widest)[1] - 1) if widest > 0 else 1.0
+
+
+def _centred_columns(matrix: Tensor, scale: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield blocks of whole columns of a matrix / scale, centred, with the column means."""
+    for block in column_blocks(matrix):
+        dead = block.amin(0) == block.amax(0)
+        block = block / scale
+        means = torch.where(dead, block[0], block.mean(0))
+        block -= means
+        # Once more: at a large mean the first one is short of the digits of the centred values.
+        block -= torch.where(dead, 0.0, block.mean(0))
+        yield block, means
+
+
+def _centred_rows(
+    activations: Tensor, scale: float, centre: Tensor, beside: Tensor | None = None
+) -> Iterator[Tensor]:
+    """Yield blocks of whole rows of the `channels` view / scale, centred."""
+    for block in position_blocks(activations, beside):
+        yield block / scale - centre
+
+
+def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
+    """Roots of the eigenvalues, descending, and the eigenvectors of a positive semi-definite matrix."""
+    values, vectors = torch.linalg.eigh(symmetric)
+    return values.flip(0).clamp(min=0).sqrt(), vectors.flip(1)
+
+
+def _whitening(
+    moments: Callable[[Tensor, Tensor], Tensor], covariance: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor]:
+    """Return B (p x r) and the singular values s (r) of Xc, such that Xc B are its left singular vectors.
+
+    `moments(A, C)` is (Xc A)'(Xc C), `covariance` is Xc'Xc. Each pass settles the directions within RESOLVED of
+    the largest that is left; what they explain is taken out of the others before the next pass.
+    """
+    columns = len(covariance)
+    basis = covariance.new_zeros((columns, 0))
+    directions = torch.eye(columns, dtype=covariance.dtype, device=covariance.device)
+    values = covariance.new_zeros(0)
+    while directions.shape[1]:
+        scales, rotation = _eigh(covariance)
+        floor = tolerance * float(values[0] if len(values) else scales[0])
+        settled = int((scales > max(floor, RESOLVED * float(scales[0]))).sum())
+        if settled == 0:
+            break
+        basis = torch.cat([basis, directions @ (rotation[:, :settled] / scales[:settled])], 1)
+        values = torch.cat([values, scales[:settled]])
+        directions = directions @ rotation[:, settled:]
+        directions = directions - basis @ moments(basis, directions)
+        covariance = moments(directions, directions)
+    order = values.argsort(descending=True)
+    return basis[:, order], values[order]
+
+
+def _left_vectors(
+    gram: Tensor, blocks: Callable[[], Iterator[Tensor]], tolerance: float
+) -> tuple[Tensor, Tensor]:
+    """Return the left singular vectors (n x r) and singular values (r) of Xc, from Xc Xc' and its column blocks.
+
+    Where the Gram matrix has full rank, n - 1, it says all. Otherwise the directions that it doesn't resolve are
+    looked at again, in passes like those of `_whitening`.
+    """
+    values, vectors = _eigh(gram)
+    full = len(gram) - 1
+    if bool(values[full - 1] ** 2 > tolerance * values[0] ** 2):
+        return vectors[:, :full].contiguous(), values[:full]
+    floor = tolerance * float(values[0])
+    settled = int((values > RESOLVED * values[0]).sum())
+    found, found_values = [vectors[:, :settled]], [values[:settled]]
+    rest = vectors[:, settled:]
+    while settled and rest.shape[1]:
+        rest_gram = rest.new_zeros((rest.shape[1], rest.shape[1]))
+        for block in blocks():
+            projected = rest.T @ block
+            rest_gram.addmm_(projected, projected.T)
+        values, rotation = _eigh(rest_gram)
+        rest = rest @ rotation
+        settled = int((values > max(floor, RESOLVED * float(values[0]))).sum())
+        found.append(rest[:, :settled])
+        found_values.append(values[:settled])
+        rest = rest[:, settled:]
+    # Centred columns have no part along the constant direction: rounding alone can make a rank of n.
+    values = torch.cat(found_values)
+    order = values.argsort(descending=True)[:full]
+    return torch.cat(found, 1)[:, order], values[order]

@@ -1,0 +1,459 @@
+"""Each measure against its definition, the identities between measures, and references elsewhere."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import scipy
+import slow_measures as slow
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simprune import MEASURES, compare, spectral_similarity
+from simprune.comparison import shuffled_null
+from simprune.errors import InputError
+from simprune.measures import chance_corrected, spectral_map
+from simprune.measures.core import pair_of
+from simprune.measures.distances import centred_ranks
+from simprune.measures.regression import gulp_value
+from simprune.representations import view_matrix
+
+IDS = [name for name, measure in MEASURES.items() if measure.subject == "representations"]
+
+
+def related(n, p, q, noise=1.0, seed=0):
+    """X of independent columns, and Y = X mixed + noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, p))
+    return X, X @ rng.standard_normal((p, q)) / math.sqrt(p) + noise * rng.standard_normal((n, q))
+
+
+def dead_units():
+    X, Y = related(50, 14, 14)
+    X[:, 3], X[:, 5], Y[:, 2:6] = 0.1, 0, 7.3
+    return X, Y
+
+
+def duplicated_units():
+    X, Y = related(50, 14, 14)
+    X[:, 3], Y[:, 2:5] = X[:, 4], Y[:, 6:9]
+    return X + 1e3, Y
+
+
+def rows_of_zeros():
+    X, Y = (np.maximum(Z, 0) for Z in related(50, 4, 4))
+    assert (X == 0).all(1).any()
+    return X, Y
+
+
+def graded():
+    X, Y = related(50, 10, 10)
+    return X * 10.0 ** -np.arange(10), Y
+
+
+INPUTS = {
+    "random": lambda: related(50, 12, 12),
+    "relu-like": lambda: tuple(np.maximum(Z, 0) for Z in related(50, 12, 12)),
+    "rows of zeros": rows_of_zeros,
+    "both wide": lambda: related(30, 70, 70),
+    "wide and narrow": lambda: related(30, 70, 7),
+    "narrow and wide": lambda: related(30, 7, 70),
+    "wide, of low rank": lambda: tuple(Z @ np.ones((6, 10)).cumsum(1) for Z in related(50, 6, 6)),
+    "wide, of rank 6": lambda: tuple(np.tile(Z, 15) for Z in related(50, 6, 6)),
+    "unequal widths": lambda: related(50, 20, 9),
+    "more columns than half the rows": lambda: related(30, 20, 22),
+    "mean 1e3": lambda: tuple(Z + 1e3 for Z in related(50, 12, 12)),
+    "own means to 1e3": lambda: tuple(Z + 1e3 * np.linspace(0, 1, 12) for Z in related(50, 12, 12)),
+    "dead units": dead_units,
+    "duplicated units": duplicated_units,
+    "duplicated inputs": lambda: tuple(np.repeat(Z, 2, axis=0) for Z in related(25, 12, 12)),
+    "scales 1e-12 and 1e12": lambda: tuple(
+        Z * f for Z, f in zip(related(50, 12, 12), (1e-12, 1e12), strict=True)
+    ),
+    "nine decades": graded,
+    "n = 4, p = 5": lambda: related(4, 5, 5),
+    "n = 4, p = 3": lambda: related(4, 3, 3),
+    "n = 4, p = 2": lambda: related(4, 2, 2),
+    "half precision": lambda: tuple(Z.astype(np.float16) for Z in related(50, 12, 12)),
+}
+
+
+def values(X, Y, measures=None, **options):
+    return compare(X, Y, measures, **options)["value"]
+
+
+# Definitions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_measure_is_its_definition(name):
+    X, Y = INPUTS[name]()
+    fast = values(X, Y)
+    for measure in IDS:
+        if measure == "unit_correlation" and X.shape[1] != Y.shape[1]:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of NumPy and SciPy, about what is constant
+            expected = slow.MEASURES[measure](X, Y)
+        # Roots of differences that are near 0 keep half of the digits.
+        tolerance = 1e-5 if measure in ("procrustes_distance", "angular_procrustes", "gulp") else 1e-8
+        assert fast[measure] == pytest.approx(expected, abs=tolerance, nan_ok=True), measure
+
+
+@pytest.mark.parametrize("view", ["flatten", "channels", "pooled"])
+@pytest.mark.parametrize("shape", [(40, 5, 3, 3), (12, 5, 6, 6)])
+def test_each_view_gives_what_its_matrix_gives(view, shape):
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(shape, generator=generator).relu()
+    Y = X + torch.randn(shape, generator=generator)
+    of_units = ["permutation_matching", "unit_correlation"]
+    fast, flat = values(X, Y, view=view), values(view_matrix(X, view), view_matrix(Y, view))
+    assert fast.drop(of_units).to_numpy() == pytest.approx(flat.drop(of_units).to_numpy(), abs=1e-10)
+    units = [view_matrix(Z, "pooled" if view == "pooled" else "channels") for Z in (X, Y)]
+    for measure in of_units:
+        assert fast[measure] == pytest.approx(slow.MEASURES[measure](*units), abs=1e-10)
+
+
+def test_the_streamed_channels_view_gives_what_its_matrix_gives():
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn((40, 6, 8, 8), generator=generator).relu()
+    Y = (X + torch.randn((40, 6, 8, 8), generator=generator))[:, :5]
+    X, Y = X + 100, Y - 50
+    matrices = [view_matrix(Z, "channels") for Z in (X, Y)]
+    table = compare(X, Y, view="channels")
+    exact = [name for name in IDS if MEASURES[name].family in ("cca", "shape", "regression")]
+    for measure in [*exact, "permutation_matching"]:
+        assert table.value[measure] == pytest.approx(slow.MEASURES[measure](*matrices), abs=1e-8), measure
+    assert table.value["linear_cka"] == pytest.approx(slow.linear_cka_of_features(*matrices), abs=1e-10)
+    debiased = slow.debiased_linear_cka_of_features(*matrices)
+    assert table.value["debiased_linear_cka"] == pytest.approx(debiased, abs=1e-10)
+    drawn = table[table.status.str.contains("on 2000 of 2560 rows")]
+    assert set(drawn.index) == {
+        "rbf_cka", "rsa", "distance_correlation", "jaccard_knn", "second_order_cosine"
+    }  # fmt: skip
+    assert drawn.status.str.startswith("ok").all()
+
+
+def test_a_large_nuclear_norm_is_that_of_the_svd():
+    """Above 512 directions it is taken from eigenvalues of squares; see `Pair.nuclear_norm`."""
+    X, Y = related(560, 540, 530)
+    X, Y = X * np.logspace(0, -4, 540), Y * np.logspace(0, -3, 530)
+    assert values(X, Y)["nbs"] == pytest.approx(slow.nbs(X, Y), abs=1e-10)
+    assert values(Y, X)["nbs"] == pytest.approx(slow.nbs(X, Y), abs=1e-10)
+
+
+def test_matching_is_the_best_of_all_matchings():
+    X, Y = related(20, 4, 6)
+    assert values(X, Y)["permutation_matching"] == pytest.approx(
+        slow.permutation_matching_by_trying_all(X, Y)
+    )
+
+
+def test_more_units_than_can_be_matched_have_a_status():
+    X = np.random.default_rng(0).standard_normal((8, 4097))
+    table = compare(X, X, ["permutation_matching", "unit_correlation"])
+    assert table.status["permutation_matching"] == "undefined: more than 4096 units to match"
+    assert table.value["unit_correlation"] == pytest.approx(1)
+
+
+def test_svcca_counts_squared_singular_values():
+    """With s = 10, 1, 0.1 the first component has 99.0 % of the variance, and 90 % of the sum of s."""
+    U = np.linalg.qr(np.random.default_rng(0).standard_normal((50, 6)) - 0)[0]
+    U = np.linalg.qr(U - U.mean(0))[0]
+    X = U[:, :3] * [10, 1, 0.1]
+    Y = U[:, [0, 4, 5]] * [10, 1, 0.1]
+    assert values(X, Y)["svcca"] == pytest.approx(1)
+    assert values(X, Y)["mean_cca"] == pytest.approx(1 / 3, abs=1e-7)
+
+
+def test_pwcca_does_not_hang_on_how_tied_variates_are_rotated():
+    """With p + q > n some correlations are 1, and any rotation of their variates gives canonical ones."""
+    X, Y = related(30, 20, 22)
+    mixed = Y @ np.random.default_rng(1).standard_normal((22, 22))
+    assert values(X, mixed)["pwcca"] == pytest.approx(values(X, Y)["pwcca"], abs=1e-9)
+    assert compare(X, Y).status["pwcca"] == "ok; 13 of 20 correlations are 1 by dimension alone"
+
+
+def test_equal_values_share_their_ranks():
+    values = torch.tensor([0.5, 0.1, 0.5, 0.9, 0.5, 0.1], dtype=torch.float64)
+    assert (centred_ranks(values) + 3.5).tolist() == scipy.stats.rankdata(values).tolist()
+
+
+# Identities ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["random", "relu-like", "both wide", "unequal widths", "mean 1e3", "dead units"]
+)
+class TestIdentities:
+    def test_cka_of_gram_matrices_is_that_of_features(self, name):
+        X, Y = INPUTS[name]()
+        assert values(X, Y)["linear_cka"] == pytest.approx(slow.linear_cka_of_features(X, Y), abs=1e-10)
+
+    def test_debiased_cka_has_three_forms(self, name):
+        X, Y = INPUTS[name]()
+        fast = values(X, Y)["debiased_linear_cka"]
+        assert fast == pytest.approx(slow.debiased_linear_cka_u_centred(X, Y), abs=1e-10)
+        assert fast == pytest.approx(slow.debiased_linear_cka_of_features(X, Y), abs=1e-10)
+
+    def test_nbs_is_the_fidelity_of_gram_matrices(self, name):
+        """Here the roots of tiny eigenvalues enter."""
+        X, Y = INPUTS[name]()
+        assert values(X, Y)["nbs"] == pytest.approx(slow.nbs_of_kernels(X, Y), abs=1e-5)
+
+    def test_nbs_is_the_cosine_of_the_procrustes_angle(self, name):
+        scores = values(*INPUTS[name]())
+        assert math.cos(scores["angular_procrustes"]) == pytest.approx(scores["nbs"], abs=1e-12)
+        assert scores["procrustes_distance"] ** 2 == pytest.approx(2 - 2 * scores["nbs"], abs=1e-12)
+
+    def test_pwcca_with_squares_is_regression(self, name):
+        X, Y = INPUTS[name]()
+        if X.shape[1] > Y.shape[1]:
+            X, Y = Y, X  # so that every direction of X has its canonical partner
+        U_x, U_y = slow.thin_svd(X)[0], slow.thin_svd(Y)[0]
+        A, rho, _ = np.linalg.svd(U_x.T @ U_y)
+        weights = ((U_x @ A).T @ slow.centred(X)) ** 2
+        rho = np.pad(rho, (0, len(weights) - len(rho)))
+        weighted = (weights.sum(1) * rho**2).sum() / weights.sum()
+        assert values(X, Y)["linear_regression_r2"] == pytest.approx(weighted, abs=1e-10)
+
+    def test_gulp_without_regularisation_counts_unshared_directions(self, name):
+        pair = pair_of(*INPUTS[name]())
+        ranks = pair.x.rank + pair.y.rank
+        shared = (slow.canonical_correlations(*INPUTS[name]()) ** 2).sum()
+        assert gulp_value(pair, 1e-13) ** 2 == pytest.approx(ranks - 2 * shared, abs=1e-6)
+
+    def test_the_spectral_family_holds_cka_nbs_and_cca(self, name):
+        X, Y = INPUTS[name]()
+        scores, rho = values(X, Y), slow.canonical_correlations(X, Y)
+        pair = pair_of(X, Y)
+        size = math.sqrt(pair.x.rank * pair.y.rank)
+        assert spectral_similarity(X, Y, 1, 2) ** 2 == pytest.approx(scores["linear_cka"], abs=1e-10)
+        assert spectral_similarity(X, Y, 1, 1) == pytest.approx(scores["nbs"], abs=1e-10)
+        assert spectral_similarity(X, Y, 0, 1) == pytest.approx(rho.sum() / size, abs=1e-10)
+        assert spectral_similarity(X, Y, 0, 2) ** 2 == pytest.approx((rho**2).sum() / size, abs=1e-10)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(4, 20), st.integers(1, 25), st.integers(1, 25)),
+    alpha=st.floats(0, 4),
+    p=st.one_of(st.floats(1, 10), st.just(math.inf)),
+)
+@settings(max_examples=30, deadline=None)
+def test_the_spectral_family_is_its_definition_and_stays_in_range(seed, shape, alpha, p):
+    X, Y = related(*shape, seed=seed)
+    value = spectral_similarity(X, Y, alpha, p)
+    assert -1e-12 <= value <= 1 + 1e-12
+    assert value == pytest.approx(slow.spectral_similarity(X, Y, alpha, p), abs=1e-8)
+    assert spectral_similarity(X, X, alpha, p) == pytest.approx(1)
+
+
+def test_a_spectral_map_is_a_table_of_spectral_similarities():
+    X, Y = related(30, 8, 6)
+    table = spectral_map(X, Y, [0, 0.5, 1], [1, 2, math.inf])
+    assert (table.index.name, table.columns.name) == ("alpha", "p")
+    assert table.loc[0.5, math.inf] == pytest.approx(spectral_similarity(X, Y, 0.5, math.inf))
+
+
+@pytest.mark.parametrize(("alpha", "p"), [(-0.1, 1), (math.nan, 1), (math.inf, 1), (1, 0.5), (1, math.nan)])
+def test_the_spectral_family_refuses_what_is_no_norm(alpha, p):
+    X, Y = related(30, 8, 6)
+    with pytest.raises(InputError, match="alpha|p:"):
+        spectral_similarity(X, Y, alpha, p)
+
+
+def test_a_constant_representation_has_no_spectral_similarity():
+    X, _ = related(30, 8, 6)
+    with pytest.raises(InputError, match="Y: the representation is constant"):
+        spectral_similarity(X, np.ones((30, 3)), 1, 1)
+
+
+def test_gulp_refuses_a_negative_regularisation():
+    with pytest.raises(InputError, match="regularisation: -1"):
+        gulp_value(pair_of(*related(30, 8, 6)), -1)
+
+
+# What a score says --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_representation_is_most_similar_to_itself(name):
+    X, _ = INPUTS[name]()
+    table = compare(X, X.copy())
+    for measure in IDS:
+        best = MEASURES[measure].best
+        if measure == "unit_correlation" or measure == "permutation_matching":
+            best = 1 - np.mean((X == X[0]).all(0))  # dead units correlate 0
+        if measure == "second_order_cosine":
+            best = 1 - np.mean((X == 0).all(1))  # inputs without a pattern have no cosine
+        assert table.value[measure] == pytest.approx(best, abs=1e-9), measure
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(4, 30), st.integers(2, 40), st.integers(2, 40)),
+    noise=st.sampled_from([0.0, 0.1, 10.0]),
+    relu=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_values_stay_in_their_range_and_symmetric_measures_are_symmetric(seed, shape, noise, relu):
+    X, Y = related(*shape, noise=noise, seed=seed)
+    if relu:
+        X, Y = np.maximum(X, 0), np.maximum(Y, 0)
+    forth, back = compare(X, Y), compare(Y, X)
+    assert forth.status.str.match("(ok|degenerate|undefined)").all()
+    assert (forth.value.isna() == forth.status.str.startswith("undefined")).all()
+    for measure, value in forth.value.dropna().items():
+        low, high = MEASURES[measure].range
+        assert low - 1e-9 <= value <= high + 1e-9, measure
+        if MEASURES[measure].symmetric:
+            assert back.value[measure] == pytest.approx(value, abs=1e-7), measure
+
+
+@pytest.mark.parametrize("measure", [name for name in IDS if not MEASURES[name].symmetric])
+def test_asymmetric_measures_are_asymmetric(measure):
+    X, Y = related(50, 3, 12)
+    assert abs(values(X, Y)[measure] - values(Y, X)[measure]) > 1e-3
+
+
+def test_unrelated_data_with_few_columns_are_near_their_null():
+    X, Y = related(300, 4, 4)[0], related(300, 4, 4, seed=1)[0]
+    table = shuffled_null(X, Y, shuffles=30)
+    assert (abs(table.value - table.null) < 4 * table.null_sd + 1e-12).all()
+    expected = {
+        "mean_squared_cca": 4 / 299,
+        "linear_regression_r2": 4 / 299,
+        "debiased_linear_cka": 0,
+        "rsa": 0,
+    }
+    for measure, null in expected.items():
+        assert table.null[measure] == pytest.approx(null, abs=0.01), measure
+    for measure, value in table.value.items():
+        if not MEASURES[measure].is_distance and measure != "second_order_cosine":
+            assert value < 0.25, measure
+
+
+def test_linear_cka_of_unrelated_data_grows_with_width_and_debiased_cka_does_not():
+    biased, debiased = [], []
+    for p in (50, 300, 3000):
+        scores = values(related(100, p, 1)[0], related(100, p, 1, seed=1)[0])
+        biased.append(scores["linear_cka"])
+        debiased.append(scores["debiased_linear_cka"])
+    assert biased == pytest.approx([0.34, 0.75, 0.97], abs=0.02)
+    assert debiased == pytest.approx([0, 0, 0], abs=0.05)
+
+
+def test_half_of_the_debiased_scores_of_unrelated_data_are_negative():
+    scores = [
+        values(related(30, 5, 1, seed=2 * k)[0], related(30, 5, 1, seed=2 * k + 1)[0])["debiased_linear_cka"]
+        for k in range(40)
+    ]
+    assert 8 <= sum(score < 0 for score in scores) <= 32
+
+
+def test_a_wide_gaussian_kernel_makes_linear_cka_of_rbf_cka(monkeypatch):
+    from simprune.measures import kernels
+
+    X, Y = related(50, 5, 5)
+    linear, gaussian = values(X, Y)[["linear_cka", "rbf_cka"]]
+    monkeypatch.setattr(kernels, "BANDWIDTH", 100)
+    assert abs(gaussian - linear) > 0.01
+    assert values(X, Y)["rbf_cka"] == pytest.approx(linear, abs=1e-3)
+
+
+# Chance -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_shuffled_null_is_the_mean_of_scores_of_shuffled_inputs():
+    X, Y = related(40, 6, 5)
+    table = shuffled_null(X, Y, shuffles=3, seed=7)
+    generator = torch.Generator().manual_seed(7)
+    orders = [torch.randperm(40, generator=generator).numpy() for _ in range(3)]
+    scores = [compare(X, Y[order]).value for order in orders]
+    defined = table.index[table.value.notna()]
+    assert table.null[defined].to_numpy() == pytest.approx(np.mean(scores, 0)[table.value.notna()], abs=1e-9)
+    assert table.null_sd[defined].to_numpy() == pytest.approx(
+        np.std(scores, 0)[table.value.notna()], abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("view", ["flatten", "channels", "pooled"])
+@pytest.mark.parametrize("shape", [(40, 3, 3, 3), (40, 3, 8, 8)])
+def test_a_shuffled_null_of_features_made_before_is_that_of_shuffled_inputs(view, shape):
+    """The null reorders what was derived from Y; here it is derived afresh."""
+    generator = torch.Generator().manual_seed(0)
+    X, Y = torch.randn((2, *shape), generator=generator).relu()
+    measures = [name for name in IDS if not name.endswith(("knn", "cosine", "rsa"))]
+    if view == "channels" and shape[2] == 8:  # the rest is on drawn rows in an order of their own
+        measures = [name for name in measures if name not in ("rbf_cka", "distance_correlation")]
+    table = shuffled_null(X, Y, measures, view=view, shuffles=1, seed=3)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
+    expected = compare(X, Y[order], measures, view=view).value
+    assert table.null.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-9)
+
+
+def test_a_null_that_nothing_can_tell_from_the_best_gives_no_corrected_value():
+    X, Y = related(10, 20, 20)
+    table = shuffled_null(X, Y, ["mean_cca", "linear_cka"], shuffles=2)
+    assert math.isnan(table.corrected["mean_cca"])
+    assert table.corrected["linear_cka"] < table.value["linear_cka"]
+
+
+def test_chance_correction_puts_chance_at_0_and_the_best_at_1():
+    assert chance_corrected(0.3, 0.3) == 0
+    assert chance_corrected(1, 0.3) == pytest.approx(1)
+    assert chance_corrected(0, 1.2, best=0) == pytest.approx(1)
+    assert chance_corrected(1.2, 1.2, best=0) == 0
+
+
+def test_a_null_needs_a_shuffle():
+    with pytest.raises(InputError, match="shuffles: 0"):
+        shuffled_null(*related(10, 3, 3), shuffles=0)
+
+
+# References elsewhere -----------------------------------------------------------------------------------------------
+
+
+def test_scipy_finds_the_same_angles_between_subspaces():
+    X, Y = (slow.centred(Z) for Z in related(50, 6, 9))
+    cosines = np.cos(scipy.linalg.subspace_angles(X, Y))
+    assert values(X, Y)["mean_cca"] == pytest.approx(cosines.mean(), abs=1e-10)
+
+
+def test_scipy_finds_the_same_procrustes_fit():
+    """Its disparity lets Y be rescaled as well: 1 - nbs^2."""
+    X, Y = related(50, 6, 6)
+    disparity = scipy.spatial.procrustes(X, Y)[2]
+    assert values(X, Y)["nbs"] == pytest.approx(math.sqrt(1 - disparity), abs=1e-10)
+
+
+def test_scipy_finds_the_same_rsa():
+    X, Y = related(50, 6, 9)
+    vectors = [scipy.spatial.distance.pdist(Z, "correlation") for Z in (X, Y)]
+    assert values(X, Y)["rsa"] == pytest.approx(scipy.stats.spearmanr(*vectors).statistic, abs=1e-10)
+
+
+def test_rsatoolbox_finds_the_same_rsa_and_cka():
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+    X, Y = related(40, 6, 9)
+    patterns = [rsatoolbox.data.Dataset(Z) for Z in (X, Y)]
+    rdms = [rsatoolbox.rdm.calc_rdm(pattern, method="correlation") for pattern in patterns]
+    assert values(X, Y)["rsa"] == pytest.approx(
+        rsatoolbox.rdm.compare(*rdms, method="spearman").item(), abs=1e-8
+    )
+    squares = [rsatoolbox.rdm.calc_rdm(pattern, method="euclidean") for pattern in patterns]
+    # The covariance-weighted cosine of squared distances is linear CKA (Diedrichsen et al. 2020).
+    whitened = rsatoolbox.rdm.compare(*squares, method="cosine_cov").item()
+    assert values(X, Y)["linear_cka"] == pytest.approx(whitened, abs=1e-6)
+
+
+def test_scikit_learn_finds_the_same_regression():
+    linear = pytest.importorskip("sklearn.linear_model")
+    metrics = pytest.importorskip("sklearn.metrics")
+    X, Y = related(50, 6, 9)
+    predicted = linear.LinearRegression().fit(Y, X).predict(Y)
+    expected = metrics.r2_score(X, predicted, multioutput="variance_weighted")
+    assert values(X, Y)["linear_regression_r2"] == pytest.approx(expected, abs=1e-10)

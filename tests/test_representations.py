@@ -1,0 +1,280 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from simprune import representations
+from simprune.errors import InputError
+from simprune.representations import VIEWS, decompose, extract, view_matrix
+
+
+class Small(nn.Module):
+    """A network with dropout, batch norm, an in-place ReLU and a module that runs twice."""
+
+    probed = ("conv", "relu", "logits")
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3)
+        self.norm = nn.BatchNorm2d(3)
+        self.relu = nn.ReLU(inplace=True)
+        self.twice = nn.Identity()
+        self.drop = nn.Dropout(0.5)
+        self.logits = nn.Linear(3 * 16, 4)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, images):
+        maps = self.relu(self.norm(self.conv(images)))
+        return self.logits(self.twice(self.twice(self.drop(maps.flatten(1)))))
+
+
+@pytest.fixture
+def small():
+    torch.manual_seed(0)
+    return Small()
+
+
+@pytest.fixture
+def images():
+    return torch.randn(11, 1, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+# Extraction ---------------------------------------------------------------------------------------------------------
+
+
+def test_activations_are_those_of_a_forward_pass_in_evaluation_mode(small, images):
+    found = extract(small, images)
+    small.eval()
+    with torch.no_grad():
+        maps = small.conv(images)
+        assert torch.allclose(found["conv"], maps)
+        assert torch.allclose(found["relu"], small.norm(maps).relu())
+        assert torch.allclose(found["logits"], small(images))
+
+
+def test_layers_come_in_network_order_whatever_order_they_are_asked_for(small, images):
+    assert list(extract(small, images, ["logits", "conv"])) == ["conv", "logits"]
+    assert list(extract(small, images)) == ["conv", "relu", "logits"]
+
+
+def test_an_in_place_relu_does_not_overwrite_the_layer_before_it(images):
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(inplace=True))
+    found = extract(network, images, ["0", "1"])
+    assert (found["0"] < 0).any()
+    assert torch.equal(found["1"], found["0"].relu())
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 11, 500])
+def test_the_batch_size_does_not_change_activations(small, images, batch_size):
+    found, whole = extract(small, images, batch_size=batch_size), extract(small, images)
+    assert all(torch.allclose(found[layer], whole[layer], atol=1e-6) for layer in whole)
+
+
+def test_extraction_leaves_modes_buffers_gradients_and_hooks_as_they_were(small, images):
+    small.train()
+    small.drop.eval()
+    before = copy.deepcopy(small.state_dict())
+    found = extract(small, images)
+    assert small.training and small.norm.training and not small.drop.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in small.state_dict().items())
+    assert not any(tensor.requires_grad for tensor in found.values())
+    assert not any(module._forward_hooks for module in small.modules())
+
+
+def test_extraction_cleans_up_after_a_failure(small, images):
+    small.train()
+    with pytest.raises(RuntimeError):
+        extract(small, images.flatten(1))
+    assert small.training and not any(module._forward_hooks for module in small.modules())
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (["logit"], "layers: 'logit' is not one of .* did you mean 'logits'"),
+        (["twice"], "layers: 'twice' runs more than once"),
+        (["unused"], "layers: 'unused' does not run"),
+    ],
+)
+def test_a_layer_that_cannot_be_probed_is_refused(small, images, layers, message):
+    with pytest.raises(InputError, match=message):
+        extract(small, images, layers)
+
+
+def test_a_network_without_probed_layers_needs_names(images):
+    with pytest.raises(InputError, match="names no layers to probe"):
+        extract(nn.Sequential(nn.Flatten()), images)
+
+
+def test_no_inputs_and_no_batch_are_refused(small, images):
+    with pytest.raises(InputError, match="inputs"):
+        extract(small, images[:0])
+    with pytest.raises(InputError, match="batch_size"):
+        extract(small, images, batch_size=0)
+
+
+# Views --------------------------------------------------------------------------------------------------------------
+
+
+def test_views_of_a_conv_activation():
+    activations = torch.arange(2 * 3 * 2 * 2, dtype=torch.float32).reshape(2, 3, 2, 2)
+    assert view_matrix(activations, "flatten").tolist() == activations.reshape(2, 12).tolist()
+    channels = view_matrix(activations, "channels")
+    assert channels.shape == (8, 3)
+    assert channels[5].tolist() == activations[1, :, 0, 1].tolist()
+    assert view_matrix(activations, "pooled").tolist() == activations.mean((2, 3)).tolist()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_2_d_activation_is_its_own_matrix_in_each_view(view):
+    activations = torch.randn(5, 3)
+    assert view_matrix(activations, view) is activations
+
+
+def test_an_unknown_view_and_other_dimensions_are_refused():
+    with pytest.raises(InputError, match="did you mean 'channels'"):
+        view_matrix(torch.randn(5, 3), "channel")
+    with pytest.raises(InputError, match=r"\(5, 3, 2\) is neither"):
+        view_matrix(torch.randn(5, 3, 2), "flatten")
+
+
+# Decomposition ------------------------------------------------------------------------------------------------------
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def graded(rows, columns, decades):
+    """A matrix whose singular values fall over some decades, steadily."""
+    size = min(rows, columns)
+    U, V = torch.linalg.qr(random(rows, size))[0], torch.linalg.qr(random(columns, size, seed=1))[0]
+    return U * torch.logspace(0, -decades, size, dtype=torch.float64) @ V.T
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (30, 29), (30, 30), (30, 100)])
+def test_the_decomposition_is_the_thin_svd_of_the_centred_matrix(shape):
+    matrix = random(*shape) + 3
+    found = decompose(matrix)
+    U, s, _ = torch.linalg.svd(matrix - matrix.mean(0), full_matrices=False)
+    assert found.rank == min(shape[0] - 1, shape[1])
+    assert torch.allclose(found.singular_values * found.scale, s[: found.rank])
+    projection = found.left @ found.left.T
+    assert torch.allclose(projection, U[:, : found.rank] @ U[:, : found.rank].T)
+    gram = (matrix - matrix.mean(0)) @ (matrix - matrix.mean(0)).T
+    assert torch.allclose(found.centred_gram() * found.scale**2, gram)
+    found.forget_gram()
+    assert torch.allclose(found.centred_gram() * found.scale**2, gram)
+
+
+@pytest.mark.parametrize("shape", [(60, 20), (20, 60)])
+@pytest.mark.parametrize("decades", [6, 9, 12])
+def test_directions_far_below_the_largest_are_found(shape, decades):
+    """Squares alone, of the Gram matrix or the covariance, see nothing below 1e-8 of the largest."""
+    matrix = graded(*shape, decades)
+    found = decompose(matrix)
+    s = torch.linalg.svdvals(matrix - matrix.mean(0))
+    assert found.rank == (19 if shape[0] == 20 else 20)
+    assert torch.allclose(found.singular_values * found.scale, s[: found.rank], rtol=1e-2, atol=0)
+    unit = found.left.T @ found.left
+    assert torch.allclose(
+        unit, torch.eye(found.rank, dtype=torch.float64), atol=1e-3 * 10.0 ** (decades - 12)
+    )
+
+
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60)])
+def test_dead_and_duplicated_columns_lower_the_rank_and_nothing_else(shape):
+    matrix = random(*shape) + 1e3
+    matrix[:, 5:] = matrix[:, :5].repeat(1, shape[1] // 5 - 1)
+    matrix[:, 7] = 0.1
+    matrix[:, 11] = 0
+    found = decompose(matrix)
+    assert (found.rank, found.dead) == (5, 2)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-12, 1e12, 1e300])
+@pytest.mark.parametrize("columns", [5, 50])
+def test_scale_changes_nothing_but_the_scale(factor, columns):
+    matrix = random(20, columns)
+    one, other = decompose(matrix), decompose(matrix * factor)
+    spectra = [found.singular_values / found.singular_values[0] for found in (one, other)]
+    assert torch.allclose(*spectra)
+
+
+def test_a_constant_representation_has_rank_0():
+    found = decompose(torch.full((10, 4), 0.1))
+    assert (found.rank, found.dead) == (0, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.int64])
+@pytest.mark.parametrize("columns", [6, 40])
+def test_any_dtype_is_decomposed_in_float64(dtype, columns):
+    matrix = (random(20, columns) * 8).to(dtype)
+    found, exact = decompose(matrix), decompose(matrix.double())
+    assert found.left.dtype == torch.float64
+    assert torch.equal(found.singular_values, exact.singular_values)
+
+
+def test_memory_layout_changes_nothing():
+    maps = random(30, 4, 5, 5)
+    for view in VIEWS:
+        one = decompose(maps, view)
+        two = decompose(maps.to(memory_format=torch.channels_last), view)
+        assert torch.allclose(one.singular_values, two.singular_values)
+    matrix = random(20, 30)
+    assert torch.allclose(
+        decompose(matrix.T).singular_values, decompose(matrix.T.contiguous()).singular_values
+    )
+
+
+@pytest.mark.parametrize("block", [1, 50, 2**20])
+@pytest.mark.parametrize("shape", [(30, 4, 2, 2), (30, 4, 5, 5), (30, 7), (30, 70)])
+def test_the_size_of_blocks_changes_nothing(monkeypatch, block, shape):
+    maps = random(*shape).relu()
+    whole = decompose(maps)
+    monkeypatch.setattr(representations, "BLOCK", block)
+    blocked = decompose(maps)
+    assert torch.allclose(whole.singular_values, blocked.singular_values)
+    assert torch.allclose(whole.centred_gram(), blocked.centred_gram())
+
+
+@pytest.mark.parametrize("block", [40, 2**20])
+def test_the_streamed_channels_view_is_the_decomposition_of_its_matrix(monkeypatch, block):
+    maps = random(60, 5, 7, 7).relu() + 100
+    maps[:, 2] = maps[:, 1]
+    maps[:, 4] = 7
+    matrix = decompose(view_matrix(maps, "channels"))
+    monkeypatch.setattr(representations, "BLOCK", block)
+    streamed = decompose(maps, "channels")
+    assert streamed.left is None
+    assert (streamed.rows, streamed.columns, streamed.dead, streamed.rank) == (60 * 49, 5, 1, 3)
+    assert torch.allclose(streamed.singular_values, matrix.singular_values)
+    assert torch.allclose(streamed.left_vectors().abs(), matrix.left.abs(), atol=1e-9)
+    assert torch.allclose(streamed.loadings.abs(), matrix.loadings.abs(), atol=1e-7)
+
+
+def test_many_rows_are_drawn_with_a_seed_and_never_on_a_stride(monkeypatch):
+    maps = random(60, 3, 7, 7)
+    matrix = view_matrix(maps, "channels")
+    drawn = decompose(maps, "channels", seed=3).drawn
+    assert drawn.rows == representations.DRAWN_POSITIONS
+    assert torch.equal(drawn.matrix, decompose(maps, "channels", seed=3).drawn.matrix)
+    assert not torch.equal(drawn.matrix, decompose(maps, "channels", seed=4).drawn.matrix)
+    places = [int((matrix == row).all(1).nonzero()) for row in drawn.matrix[:100]]
+    assert places == sorted(set(places)) and len(set(np.diff(places))) > 2
+    monkeypatch.setattr(representations, "DRAWN_INPUTS", 20)
+    assert decompose(random(30, 4)).drawn.rows == 20
+    assert decompose(random(20, 4)).drawn is None
+
+
+def test_a_shuffled_representation_is_that_of_the_shuffled_inputs():
+    maps = random(40, 3, 8, 8)
+    for view in VIEWS:
+        generator = torch.Generator().manual_seed(5)
+        order = torch.randperm(40, generator=torch.Generator().manual_seed(5))
+        shuffled = decompose(maps, view).shuffled(generator)
+        expected = decompose(maps[order], view)
+        assert torch.equal(shuffled.activations, expected.activations)
+        assert torch.allclose(shuffled.left_vectors().abs(), expected.left_vectors().abs(), atol=1e-9)
