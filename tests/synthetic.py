@@ -1,0 +1,113 @@
+"""Results that were made up, for tests of figures, tables and sentences: no network is trained."""
+
+import itertools
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+LAYERS = ("conv1_relu", "pool1", "conv2_relu", "pool2", "fc1_relu", "fc2_relu", "logits")
+PRUNABLE = {"conv1": 150, "conv2": 2400, "fc1": 48_000, "fc2": 10_080, "logits": 840}
+FIRST_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
+DEGENERATE = "degenerate: p >= n"
+
+
+def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views=("flatten",)):
+    """Made-up results with the columns of real ones.
+
+    Values fall with level, most in the middle layers and most for the last measure. mean_cca is degenerate in
+    the first two layers, and the logits have no value at all at the last level.
+    """
+    measures, steps = tuple(measures), max(levels, 1)
+    performance, similarity, sparsity = [], [], []
+    for seed, level in itertools.product(seeds, range(levels + 1)):
+        noise = np.random.default_rng([seed, level])
+        density = (1 - rate) ** level
+        accuracy = 0.9 - 0.004 * level - 0.002 * noise.random()
+        performance.append(
+            {
+                "seed": seed,
+                "level": level,
+                "density": density,
+                "sparsity": 1 - density,
+                "train_loss": 0.2,
+                "train_accuracy": accuracy + 0.02,
+                "test_loss": 0.3,
+                "test_accuracy": accuracy,
+                "seconds": 1.0,
+            }
+        )
+        for layer, size in PRUNABLE.items():
+            kept = round(size * density)
+            sparsity.append(
+                {
+                    "seed": seed,
+                    "level": level,
+                    "layer": layer,
+                    "weights": size,
+                    "kept": kept,
+                    "density": kept / size,
+                }
+            )
+        for (index, layer), view, (rank, measure) in itertools.product(enumerate(LAYERS), views, enumerate(measures)):
+            dip = 1 - abs(index - 3) / 4
+            value = 1 - (level / steps) * (0.1 + 0.5 * dip * (rank + 1) / len(measures)) - 0.01 * noise.random()
+            status = "ok; 2 of 16 columns dead in X" if layer == "conv2_relu" else "ok"
+            if measure == "mean_cca" and index < 2:
+                status = DEGENERATE
+            if layer == "logits" and level == levels > 0:
+                value, status = np.nan, "undefined: X is constant"
+            similarity.append(
+                {
+                    "seed": seed,
+                    "level": level,
+                    "density": density,
+                    "layer": layer,
+                    "layer_index": index,
+                    "reference": "dense",
+                    "view": view,
+                    "measure": measure,
+                    "value": 1.0 if level == 0 else value,
+                    "status": status,
+                }
+            )
+    experiment = SimpleNamespace(
+        architecture="lenet5",
+        dataset="fashion_mnist",
+        profile="paper",
+        seeds=tuple(seeds),
+        levels=levels,
+        rate=rate,
+        criterion="magnitude",
+        scope="global",
+        retraining="lr_rewind",
+        epochs=20,
+        train_size="all",
+        probe_size=2000,
+        views=tuple(views),
+        measures=measures,
+        references=("dense",),
+    )
+    return SimpleNamespace(
+        experiment=experiment,
+        performance=pd.DataFrame(performance),
+        similarity=pd.DataFrame(similarity),
+        sparsity=pd.DataFrame(sparsity),
+        provenance={
+            "simprune": "0.1.0",
+            "git_commit": None,
+            "python": "3.12.0",
+            "packages": {"torch": "2.9.0"},
+            "device": "cpu (x86_64)",
+            "data": {"fingerprint": "0123456789abcdef", "source": "embedded"},
+            "start": "2025-01-01T00:00:00+00:00",
+            "duration": 1234.5,
+        },
+        directory=None,
+    )
+
+
+def as_distance(measure):
+    """A registered measure, passed off as a distance."""
+    return replace(measure, kind="distance")

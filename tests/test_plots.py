@@ -1,0 +1,247 @@
+"""The figures' grammar: scales, order, colours, and nothing left out in silence."""
+
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import synthetic
+from matplotlib.colors import to_hex, to_rgb, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from simprune import plots
+from simprune.errors import InputError
+from simprune.measures import MEASURES
+
+FIGURES = (
+    plots.performance,
+    plots.layer_densities,
+    plots.similarity_heatmaps,
+    plots.similarity_by_density,
+    plots.layer_profiles,
+    plots.measure_agreement,
+)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return synthetic.results()
+
+
+def draw(figure):
+    figure.draw_without_rendering()
+    return figure
+
+
+def legend_words(figure):
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    return [text.get_text() for legend in legends for text in legend.get_texts()]
+
+
+def ticks(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+@pytest.mark.parametrize("function", FIGURES, ids=lambda function: function.__name__)
+@pytest.mark.parametrize(
+    "case",
+    [
+        {},
+        {"seeds": (0,), "levels": 0},
+        {"seeds": (4,), "levels": 1, "measures": ("nbs",)},
+        {"seeds": (0, 1), "levels": 3, "measures": ("mean_cca", "nbs")},
+    ],
+    ids=["three seeds", "dense only", "one measure", "two measures"],
+)
+def test_every_figure_can_be_drawn_and_is_left_to_its_caller(function, case):
+    figure = draw(function(synthetic.results(**case)))
+    assert isinstance(figure, Figure)
+    assert plt.get_fignums() == []  # an open figure would be shown twice in a notebook
+
+
+@pytest.mark.parametrize("function", FIGURES, ids=lambda function: function.__name__)
+def test_every_figure_has_the_books_width_and_white_ground(function, results):
+    figure = function(results)
+    assert figure.get_figwidth() <= plots.WIDTH
+    assert to_hex(figure.get_facecolor()) == "#ffffff"
+
+
+def test_density_runs_from_dense_to_sparse_on_a_log_axis_with_plain_numbers(results):
+    for axes in (*draw(plots.performance(results)).axes, plots.similarity_by_density(results).axes[0]):
+        left, right = axes.get_xlim()
+        assert left > 1 > right > 0
+        assert axes.get_xscale() == "log"
+        assert axes.xaxis.get_minorticklocs().size == 0
+    labels = ticks(draw(plots.performance(results)).axes[0].xaxis)
+    assert [label.replace("\u00a0", " ") for label in labels] == ["10 %", "20 %", "50 %", "100 %"]
+
+
+def test_layers_stand_in_network_order_whatever_the_order_of_the_table():
+    shuffled = synthetic.results()
+    shuffled.similarity = shuffled.similarity.sample(frac=1, random_state=0)
+    profiles = draw(plots.layer_profiles(shuffled)).axes[0]
+    assert [label.replace("\n", "_") for label in ticks(profiles.xaxis)] == list(synthetic.LAYERS)
+    panels = plots.similarity_by_density(shuffled).axes
+    assert [axes.get_title(loc="left") for axes in panels[: len(synthetic.LAYERS)]] == list(synthetic.LAYERS)
+
+
+def test_heatmaps_share_one_scale_from_0_to_1(results):
+    meshes = [mesh for axes in plots.similarity_heatmaps(results).axes[:5] for mesh in axes.collections]
+    assert [(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes] == [(0, 1)] * 5
+    assert len({mesh.get_cmap().name for mesh in meshes}) == 1
+
+
+def test_a_heatmap_shows_the_means_by_level_and_layer_dense_at_the_top(results):
+    axes = plots.similarity_heatmaps(results, measures=["nbs"]).axes[0]
+    scores = results.similarity[results.similarity["measure"] == "nbs"]
+    expected = scores.pivot_table(index="level", columns="layer_index", values="value").to_numpy()
+    shown = axes.collections[0].get_array().reshape(expected.shape)
+    assert np.allclose(np.ma.filled(shown, np.nan), expected, equal_nan=True)
+    assert axes.yaxis_inverted() and ticks(axes.yaxis)[0] == "100\u00a0%"
+
+
+def test_a_heatmap_hatches_what_is_not_ok_and_crosses_what_has_no_value(results):
+    axes = plots.similarity_heatmaps(results, measures=["mean_cca"]).axes[0]
+    hatched = {(patch.get_x(), patch.get_y()) for patch in axes.patches if isinstance(patch, Rectangle)}
+    assert hatched == {(layer, level) for layer in (0, 1) for level in range(13)}
+    crosses = [tuple(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "x"]
+    assert crosses == [(6.5, 12.5)]
+
+
+def test_negative_similarities_are_said_to_lie_beyond_the_scale():
+    results = synthetic.results(measures=("nbs",))
+    assert plots.similarity_heatmaps(results).axes[0].collections[0].colorbar.extend == "neither"
+    results.similarity.loc[5, "value"] = -0.1
+    assert plots.similarity_heatmaps(results).axes[0].collections[0].colorbar.extend == "min"
+    assert plots.layer_profiles(results, density=1).axes[0].get_ylim()[0] < -0.1
+
+
+def test_lines_are_hollow_where_the_status_is_not_ok_and_crossed_where_no_value_is(results):
+    axes = plots.layer_profiles(results, density=0.01, measures=["mean_cca"]).axes[0]
+    rings = [line for line in axes.lines if line.get_markerfacecolor() == "none" and len(line.get_xdata())]
+    assert [list(line.get_xdata()) for line in rings] == [[0, 1]]
+    crosses = [line for line in axes.lines if line.get_marker() == "x"]
+    assert [list(line.get_xdata()) for line in crosses] == [[6]]
+    assert {plots.HOLLOW, plots.CROSS} <= set(legend_words(plots.layer_profiles(results, density=0.01)))
+
+
+def test_crosses_of_several_measures_do_not_hide_each_other(results):
+    axes = plots.layer_profiles(results, density=0.01).axes[0]
+    heights = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert len(set(heights)) == 5
+
+
+def test_marks_are_explained_only_where_they_occur(results):
+    clean = synthetic.results(measures=("nbs",), levels=3)
+    clean.similarity["status"] = "ok"
+    clean.similarity["value"] = clean.similarity["value"].fillna(0.5)
+    for function in (plots.layer_profiles, plots.similarity_by_density, plots.similarity_heatmaps):
+        assert not {plots.HOLLOW, plots.CROSS} & set(legend_words(function(clean)))
+        assert {plots.HOLLOW, plots.CROSS} <= set(legend_words(function(results, **_sparsest(function))))
+
+
+def _sparsest(function):
+    return {"density": 0.01} if function is plots.layer_profiles else {}
+
+
+def test_a_band_spans_the_seeds_from_least_to_greatest(results):
+    band = plots.performance(results).axes[0].collections[0].get_paths()[0].vertices
+    last = results.performance[results.performance["level"] == 12]
+    at_last = band[np.isclose(band[:, 0], last["density"].iloc[0]), 1]
+    assert at_last.min() == pytest.approx(100 * last["test_accuracy"].min())
+    assert at_last.max() == pytest.approx(100 * last["test_accuracy"].max())
+
+
+def test_one_seed_has_no_band():
+    assert not plots.performance(synthetic.results(seeds=(0,))).axes[0].collections
+
+
+def test_profiles_are_those_of_the_nearest_measured_density(results):
+    figure = plots.layer_profiles(results, density=0.5, measures=["nbs"])
+    scores = results.similarity.query("level == 3 and measure == 'nbs'")
+    expected = scores.groupby("layer_index")["value"].mean()
+    assert np.allclose(figure.axes[0].lines[0].get_ydata(), expected)
+    assert figure.axes[0].get_title(loc="left") == "density 51.2\u00a0%"
+
+
+def test_the_agreement_of_unranked_measures_is_a_cross():
+    results = synthetic.results(measures=("mean_cca", "nbs"))
+    results.similarity.loc[results.similarity["measure"] == "nbs", "value"] = 1.0
+    axes = plots.measure_agreement(results).axes[0]
+    assert len([line for line in axes.lines if line.get_marker() == "x"]) == 2
+
+
+def test_distances_are_not_drawn_on_the_scale_of_similarities(monkeypatch):
+    results = synthetic.results(measures=("mean_cca", "nbs"))
+    monkeypatch.setitem(MEASURES, "nbs", synthetic.as_distance(MEASURES["nbs"]))
+    shown = [legend_words(plots.layer_profiles(results, density=0.5, kind=kind)) for kind in plots.KINDS]
+    assert [words[0] for words in shown] == [MEASURES["mean_cca"].title, MEASURES["nbs"].title]
+    panels = plots.similarity_heatmaps(results).axes[:2]
+    names = [axes.collections[0].get_cmap().name for axes in panels]
+    assert names == [plots.SIMILARITY_MAP, plots.SIMILARITY_MAP + "_r"]
+
+
+def test_a_kind_that_no_measure_has_is_refused(results):
+    with pytest.raises(InputError, match="no distance"):
+        plots.layer_profiles(results, kind="distance")
+
+
+# The palette ------------------------------------------------------------------------------------------------
+
+# Machado, Oliveira & Fernandes 2009: linear RGB as seen without one kind of cone, severity 1.
+BLINDNESS = {
+    "none": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def linear(colour):
+    channels = np.array(to_rgb(colour))
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """Linear RGB in CIELAB under D65."""
+    xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]] @ np.clip(rgb, 0, 1)
+    x, y, z = (np.cbrt(v) if v > 0.008856 else 7.787 * v + 16 / 116 for v in xyz / [0.95047, 1, 1.08883])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def difference(one, other, blindness):
+    seen = [lab(np.array(BLINDNESS[blindness]) @ linear(colour)) for colour in (one, other)]
+    return np.linalg.norm(seen[0] - seen[1])
+
+
+def test_every_registered_measure_has_a_style_of_its_own():
+    assert set(MEASURES) <= set(plots.STYLES)
+    looks = [(style.colour, style.marker) for style in plots.STYLES.values()]
+    assert len(set(looks)) == len(looks)
+
+
+@pytest.mark.parametrize("measure", plots.STYLES)
+def test_every_colour_stands_out_from_the_white_ground(measure):
+    luminance = linear(plots.STYLES[measure].colour) @ [0.2126, 0.7152, 0.0722]
+    assert 1.05 / (luminance + 0.05) >= 3  # WCAG 2, graphical objects
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_colours_that_may_be_confused_have_different_markers(blindness):
+    for (_, one), (_, other) in combinations(plots.STYLES.items(), 2):
+        if difference(one.colour, other.colour, blindness) < 14:
+            assert one.marker != other.marker
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+def test_the_first_five_measures_differ_in_colour_for_every_eye(blindness):
+    colours = [plots.STYLES[measure].colour for measure in synthetic.FIRST_MEASURES]
+    assert min(difference(*pair, blindness) for pair in combinations(colours, 2)) > 10
+
+
+def test_a_measure_looks_the_same_in_every_figure(results):
+    for figure in (plots.layer_profiles(results), plots.similarity_by_density(results)):
+        line = next(line for line in figure.axes[0].lines if line.get_label() == MEASURES["nbs"].title)
+        assert to_rgba(line.get_color()) == to_rgba(plots.STYLES["nbs"].colour)
+        assert line.get_marker() == plots.STYLES["nbs"].marker
