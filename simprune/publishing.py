@@ -1,0 +1,404 @@
+"""Notebooks → executed notebooks → book.
+
+`publish` runs the notebooks that the table of contents names, each in a process of its own, and builds the
+book from what they gave. The book's root is the folder that holds `_config.yml` and `_toc.yml`.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from simprune.errors import InputError
+
+NOTEBOOKS = Path("notebooks")
+EXECUTED = Path("book/executed")
+FIGURES = EXECUTED / "figures"
+PROVENANCE = EXECUTED / "provenance.md"
+ROOTS = ("SIMPRUNE_DATA", "SIMPRUNE_STORE")
+_ESCAPES = re.compile(r"\x1b\[[\d;]*m")  # of colours
+TOOLS = ("papermill", "jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme")
+
+
+class PublishingError(RuntimeError):
+    """A notebook failed or the book could not be built; the message says which, where and why."""
+
+
+def publish(
+    root: Path | str = ".",
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    jobs: int | None = None,
+    output: Path | str | None = None,
+    console: Console | None = None,
+) -> Path:
+    """Run the notebooks of the book and build it; gives the path of its first page.
+
+    `parameters` go to every notebook that has them (see `execute`), `jobs` is the number of notebooks run at
+    a time, and `output` the folder in which `_build` is made (default: the root). Raises `InputError` if
+    `root` is not a book or no notebook has a parameter, `PublishingError` if a notebook fails or the book
+    does not come out whole.
+    """
+    root, console = book_root(root), console or Console(stderr=True, highlight=False)
+    executed = execute(notebooks(root), root / EXECUTED, parameters, jobs=jobs, console=console)
+    write_provenance(executed, root)
+    return build(root, output, console=console)
+
+
+def book_root(root: Path | str = ".") -> Path:
+    """The book's root as an absolute path. Raises `InputError` if it isn't one."""
+    root = Path(root).resolve()
+    missing = [name for name in ("_config.yml", "_toc.yml") if not (root / name).is_file()]
+    if missing:
+        raise InputError(f"root: {str(root)!r} holds no {missing[0]}; give the folder of the simprune checkout")
+    return root
+
+
+def toc_pages(root: Path) -> list[str]:
+    """The pages of the table of contents, in its order, as paths from the root without a suffix."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+
+    def walk(entry: Any) -> Iterator[str]:
+        if isinstance(entry, dict):
+            yield from (entry[key] for key in ("root", "file") if key in entry)
+            entry = [entry[key] for key in ("parts", "chapters", "sections") if key in entry]
+        if isinstance(entry, list):
+            for part in entry:
+                yield from walk(part)
+
+    return list(walk(toc))
+
+
+def notebooks(root: Path) -> list[Path]:
+    """The notebooks behind the pages of the table of contents, in its order."""
+    pages = [Path(page) for page in toc_pages(root)]
+    generated = [page for page in pages if page.parent == EXECUTED and page != PROVENANCE.with_suffix("")]
+    return [root / NOTEBOOKS / f"{page.name}.ipynb" for page in generated]
+
+
+# Running notebooks ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Job:
+    """One notebook being run by a papermill process."""
+
+    notebook: Path
+    target: Path
+    process: subprocess.Popen
+    log: Path
+    start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.start
+
+    def cells(self) -> tuple[int, int]:
+        """Code cells done and in all; papermill writes the notebook at every cell."""
+        try:
+            cells = json.loads(self.target.read_text(encoding="utf-8"))["cells"]
+        except (OSError, ValueError):
+            return 0, 0
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        done = sum(cell["metadata"].get("papermill", {}).get("status") == "completed" for cell in code)
+        return done, len(code)
+
+
+def execute(
+    notebooks: Sequence[Path | str],
+    output_dir: Path | str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    jobs: int | None = None,
+    console: Console | None = None,
+) -> list[Path]:
+    """Run notebooks with papermill, several at a time, and tidy what they gave; gives the executed notebooks' paths.
+
+    Each notebook takes those of `parameters` that its cell tagged "parameters" sets. They run with this
+    interpreter, whatever kernels are installed, in the folder above the notebook's. `jobs`: at a time;
+    default: one per processor. Raises `InputError` for a parameter that no notebook has, `PublishingError`
+    naming each notebook that failed, its cell and the exception; what an earlier run left in `output_dir` is
+    kept for the notebooks that failed.
+    """
+    notebooks, output_dir = [Path(notebook).resolve() for notebook in notebooks], Path(output_dir).resolve()
+    console = console or Console(stderr=True, highlight=False)
+    taken = _distribute(notebooks, dict(parameters or {}))
+    output_dir.mkdir(parents=True, exist_ok=True)
+    waiting, running, failures = list(notebooks), {}, []
+    with tempfile.TemporaryDirectory(prefix="simprune-book-") as scratch, _progress(console) as progress:
+        scratch = Path(scratch)
+        processors = os.cpu_count() or 1
+        jobs = min(jobs or processors, len(notebooks))
+        environment = _environment(scratch, threads=max(1, processors // max(1, jobs)))
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    notebook = waiting.pop(0)
+                    job = _start(notebook, scratch / notebook.name, taken[notebook], environment)
+                    running[progress.add_task(notebook.stem, total=None)] = job
+                time.sleep(0.25)
+                for task, job in list(running.items()):
+                    done, total = job.cells()
+                    progress.update(task, description=f"{job.notebook.stem}: cell {min(done + 1, total)} of {total}")
+                    if job.process.poll() is None:
+                        continue
+                    del running[task]
+                    progress.remove_task(task)
+                    if job.process.returncode:
+                        failures.append(_failure(job))
+                        continue
+                    console.print(f"{job.notebook.name}: executed in {job.seconds:.0f} s")
+                    for line in _finish(job, output_dir):
+                        console.print(f"{job.notebook.name}: {line}", markup=False)
+        finally:
+            for job in running.values():
+                job.process.terminate()
+                job.process.wait()
+    if failures:
+        raise PublishingError("; ".join(failures))
+    return [output_dir / notebook.name for notebook in notebooks]
+
+
+def _distribute(notebooks: Sequence[Path], parameters: dict[str, Any]) -> dict[Path, dict[str, Any]]:
+    """Which notebook takes which parameters."""
+    known = {notebook: _parameter_names(notebook) for notebook in notebooks}
+    every = sorted(set().union(*known.values()))
+    for name in parameters:
+        if name not in every:
+            raise InputError(f"parameters: no notebook has {name!r}; they have {', '.join(every)}")
+    return {path: {name: parameters[name] for name in parameters if name in names} for path, names in known.items()}
+
+
+def _parameter_names(notebook: Path) -> set[str]:
+    if not notebook.is_file():
+        raise InputError(f"notebooks: {str(notebook)!r} is not there")
+    cells = nbformat.read(notebook, as_version=4).cells
+    sources = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    return set(re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", "\n".join(sources), flags=re.MULTILINE))
+
+
+def _environment(scratch: Path, threads: int) -> dict[str, str]:
+    """Environment in which "python3" is a kernel of this interpreter, and nothing of the user's is written.
+
+    A kernel computes with that many threads: several that each take all processors hold each other up.
+    """
+    spec = scratch / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(kernel), encoding="utf-8")
+    before = os.environ.get("JUPYTER_PATH")
+    # A folder given relative to the current directory would not be found from the notebooks'.
+    roots = {name: os.path.abspath(os.environ[name]) for name in ROOTS if os.environ.get(name)}
+    return {
+        "OMP_NUM_THREADS": str(threads),
+        **os.environ,
+        **roots,
+        "JUPYTER_PATH": os.pathsep.join(filter(None, (str(scratch / "jupyter"), before))),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
+        "IPYTHONDIR": str(scratch / "ipython"),
+        # Without this the kernel writes a warning about frozen modules for debuggers.
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+def _start(notebook: Path, target: Path, parameters: dict[str, Any], environment: dict[str, str]) -> _Job:
+    command = [sys.executable, "-m", "papermill", str(notebook), str(target)]
+    command += ["--no-progress-bar", "--kernel", "python3", "--language", "python"]
+    command += ["--cwd", str(notebook.parent.parent)]
+    if parameters:
+        command += ["--parameters_base64", base64.b64encode(yaml.safe_dump(parameters).encode()).decode()]
+    log = target.with_suffix(".log")
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+    return _Job(notebook, target, process, log)
+
+
+def _failure(job: _Job) -> str:
+    """One line: the notebook, the cell, the exception."""
+    try:
+        cells = nbformat.read(job.target, as_version=4).cells
+    except (OSError, ValueError):
+        cells = []
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return f"{job.notebook.name}: {_place(cell, output)} failed: {output.ename}: {output.evalue}"
+    said = job.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"{job.notebook.name}: papermill stopped with status {job.process.returncode}: {said[-1] if said else ''}"
+
+
+def _place(cell: nbformat.NotebookNode, error: nbformat.NotebookNode) -> str:
+    """The cell, and the line of it that the traceback points at."""
+    arrow = re.search(r"^-+> \d+ (.*)$", _ESCAPES.sub("", "\n".join(error.traceback)), flags=re.MULTILINE)
+    return f"cell {cell.execution_count}" + (f" ({arrow.group(1).strip()})" if arrow else "")
+
+
+def _finish(job: _Job, output_dir: Path) -> list[str]:
+    """Tidy an executed notebook and put it and its figures in place; gives what its cells wrote on stderr."""
+    notebook = nbformat.read(job.target, as_version=4)
+    root = job.notebook.parent.parent
+    warnings = tidy(notebook, root)
+    notebook.metadata.papermill.input_path = str(job.notebook.relative_to(root))
+    figures = output_dir / FIGURES.name
+    figures.mkdir(exist_ok=True)
+    for name, image in named_figures(notebook).items():
+        (figures / f"{name}.png").write_bytes(image)
+    nbformat.write(notebook, output_dir / job.notebook.name)
+    return warnings
+
+
+# Tidying ----------------------------------------------------------------------------------------------------
+
+_PROGRESS = re.compile(r"^seed \d+: |\d+/\d+|\d+%\||[━╸╺█▏▎▍▌▋▊▉]|\x1b\[")
+
+
+def tidy(notebook: nbformat.NotebookNode, root: Path) -> list[str]:
+    """Make an executed notebook a page, in place; gives the lines on stderr that were not progress.
+
+    Parameter cells fold their code, what cells wrote on stderr goes, paths of this machine become relative,
+    and of papermill's records those stay that say what was run, when, and with what.
+    """
+    warnings = []
+    kept = ("parameters", "start_time", "end_time", "duration", "version")
+    notebook.metadata.papermill = {key: notebook.metadata.papermill[key] for key in kept}
+    for cell in notebook.cells:
+        for record in ("papermill", "execution"):
+            cell.metadata.pop(record, None)
+        if cell.cell_type != "code":
+            continue
+        tags = cell.metadata.setdefault("tags", [])
+        if "injected-parameters" in tags:
+            tags.append("hide-input")
+            cell.metadata["mystnb"] = {"code_prompt_show": "Parameters given to this run"}
+        streams = [output for output in cell.outputs if output.output_type == "stream" and output.name == "stderr"]
+        for line in "".join(output.text for output in streams).replace("\r", "\n").splitlines():
+            if line.strip() and not _PROGRESS.search(line):
+                warnings.append(line)
+        cell.outputs = [_without_paths(output, root) for output in cell.outputs if output not in streams]
+    return warnings
+
+
+def _without_paths(output: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
+    """An output in whose text this machine's folders are written as ".", "~" and "<tmp>"."""
+    folders = {str(root): ".", str(Path.home()): "~", tempfile.gettempdir(): "<tmp>"}
+
+    def replaced(text: str) -> str:
+        for folder, short in folders.items():
+            text = re.sub(rf"{re.escape(folder)}(?=[/\\\s'\"<]|$)", short, text) if len(folder) > 1 else text
+        return text
+
+    if output.output_type == "stream":
+        output.text = replaced(output.text)
+    for kind, content in output.get("data", {}).items():
+        if isinstance(content, str) and "text/" in kind:
+            output.data[kind] = replaced(content)
+    return output
+
+
+def named_figures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
+    """The pictures (PNG) of the cells that give their figure a name, by that name."""
+    figures = {}
+    for cell in notebook.cells:
+        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        pictures = [
+            output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+        ]
+        if name and pictures:
+            figures[name] = base64.b64decode(pictures[0])
+    return figures
+
+
+def write_provenance(executed: Sequence[Path], root: Path) -> Path:
+    """Write the page that says when and with which parameters each notebook of the book was run."""
+    rows = []
+    for path in executed:
+        notebook = nbformat.read(path, as_version=4)
+        record = notebook.metadata.papermill
+        given = ", ".join(f"`{name} = {value!r}`" for name, value in record.parameters.items()) or "as in the notebook"
+        when = record.start_time[:16].replace("T", " ")
+        rows.append(f"| [{_heading(notebook)}]({path.name}) | {when} UTC | {record.duration:.0f} s | {given} |")
+    tools = ", ".join(f"{tool} {version(tool)}" for tool in TOOLS)
+    page = root / PROVENANCE
+    page.write_text(_PROVENANCE_PAGE.format(rows="\n".join(rows), tools=tools), encoding="utf-8")
+    return page
+
+
+def _heading(notebook: nbformat.NotebookNode) -> str:
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            return cell.source.splitlines()[0].removeprefix("# ")
+    raise PublishingError("a notebook has no heading of level 1")
+
+
+_PROVENANCE_PAGE = """\
+# Provenance
+
+The result pages of this book were notebooks before they were pages. This table is written when they are run. What their
+results were computed from, when, on which machine and with which versions, stands on each of them, one click away.
+
+| page | run on | took | parameters |
+|---|---|---|---|
+{rows}
+
+The book was built with {tools}.
+"""
+
+
+# Building the book ------------------------------------------------------------------------------------------
+
+
+def build(root: Path | str = ".", output: Path | str | None = None, *, console: Console | None = None) -> Path:
+    """Build the book from its pages and executed notebooks, warnings being errors; gives the path of its first page.
+
+    `output`: the folder in which `_build` is made (default: the root). Raises `InputError` if `root` is not a book,
+    `PublishingError` with the first warning if there is any, or naming a page that is missing or empty.
+    """
+    root, console = book_root(root), console or Console(stderr=True, highlight=False)
+    output = Path(output).resolve() if output else root
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(root)]
+    # --all: with pages left over from an earlier build their warnings would not be seen.
+    command += ["--path-output", str(output), "--all", "-n", "-W", "--keep-going"]
+    html = output / "_build" / "html"
+    shutil.rmtree(html, ignore_errors=True)  # pages that are no longer in the table of contents
+    clock = time.perf_counter()
+    with _progress(console) as progress:
+        progress.add_task("building the book", total=None)
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        said = _ESCAPES.sub("", done.stderr + done.stdout)
+        warnings = [
+            line for line in said.splitlines() if re.search(r"\b(WARNING|ERROR|CRITICAL|Error|Exception)\b", line)
+        ]
+        for line in warnings or said.splitlines()[-10:]:
+            console.print(line, markup=False)
+        raise PublishingError(f"the book was not built: {warnings[0] if warnings else said.strip()[-200:]}")
+    for page in ["index", *toc_pages(root)]:
+        if not (html / f"{page}.html").is_file() or not (html / f"{page}.html").stat().st_size:
+            raise PublishingError(f"the book was not built: its page {page}.html is missing or empty")
+    console.print(f"book: {len(toc_pages(root))} pages built in {time.perf_counter() - clock:.0f} s")
+    return html / "index.html"
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    """What is going on and for how long, on a terminal; elsewhere nothing."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield progress

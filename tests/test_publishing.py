@@ -1,0 +1,195 @@
+"""Notebooks become executed notebooks become a book; failures are said clearly."""
+
+import json
+import os
+import sys
+from base64 import b64encode
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from rich.console import Console
+
+from simprune import publishing
+from simprune.errors import InputError
+from simprune.publishing import PublishingError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def notebook_at(path, *sources, parameters="seeds = [0]"):
+    """Write a notebook with a heading, a cell of parameters and further cells of code."""
+    cells = [new_markdown_cell("# A page"), new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    cells += [new_code_cell(source) for source in sources]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "P"}}), path)
+    return path
+
+
+@pytest.fixture
+def console():
+    return Console(record=True, width=300, file=open(os.devnull, "w"))
+
+
+def outputs(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+# Running ----------------------------------------------------------------------------------------------------
+
+
+def test_notebooks_run_with_this_interpreter_whatever_kernels_are_installed(tmp_path, console, monkeypatch):
+    spec = tmp_path / "theirs" / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["false"], "display_name": "P", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "theirs"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIMPRUNE_STORE", "mine")
+    source = "import os, sys\nprint(sys.prefix == where, os.getcwd() == root, os.environ['SIMPRUNE_STORE'] == store)"
+    parameters = "where = None\nroot = None\nstore = None"
+    notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", source, parameters=parameters)
+    given = {"where": sys.prefix, "root": str(tmp_path), "store": str(tmp_path / "mine")}
+    [executed] = publishing.execute([notebook], tmp_path / "out", given, console=console)
+    assert executed == tmp_path / "out" / "a.ipynb"
+    assert outputs(executed)[0].text == "True True True\n"
+
+
+def test_a_failure_names_the_notebook_the_cell_and_the_exception_and_spares_the_others(tmp_path, console):
+    good = notebook_at(tmp_path / "notebooks" / "good.ipynb", "1 + 1")
+    bad = notebook_at(tmp_path / "notebooks" / "bad.ipynb", "x = 1", "import math\n\ny = x / 0")
+    kept = tmp_path / "out" / "bad.ipynb"
+    kept.parent.mkdir()
+    kept.write_text("an earlier run")
+    with pytest.raises(PublishingError) as failure:
+        publishing.execute([bad, good], kept.parent, console=console)
+    assert str(failure.value) == "bad.ipynb: cell 3 (y = x / 0) failed: ZeroDivisionError: division by zero"
+    assert outputs(tmp_path / "out" / "good.ipynb")[0].data["text/plain"] == "2"
+    assert kept.read_text() == "an earlier run"
+
+
+def test_each_notebook_takes_the_parameters_that_it_has(tmp_path):
+    one = notebook_at(tmp_path / "one.ipynb", parameters="seeds = [0]\nrate: float = 0.2  # a share")
+    two = notebook_at(tmp_path / "two.ipynb", parameters="seeds = [1]\n# profile = 3")
+    taken = publishing._distribute([one, two], {"seeds": [5], "rate": 0.5})
+    assert taken == {one: {"seeds": [5], "rate": 0.5}, two: {"seeds": [5]}}
+    with pytest.raises(InputError, match="no notebook has 'profile'; they have rate, seeds"):
+        publishing._distribute([one, two], {"profile": "quick"})
+
+
+def test_a_notebook_that_is_not_there_is_refused(tmp_path, console):
+    with pytest.raises(InputError, match="nowhere.ipynb"):
+        publishing.execute([tmp_path / "nowhere.ipynb"], tmp_path / "out", console=console)
+    assert not (tmp_path / "out").exists()
+
+
+# Tidying ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def executed():
+    """A notebook as papermill leaves it."""
+    cells = [
+        new_markdown_cell("# A page", metadata={"papermill": {"status": "completed"}}),
+        new_code_cell("seeds = [1]", metadata={"tags": ["injected-parameters"], "papermill": {"duration": 1}}),
+        new_code_cell("run()", execution_count=2),
+    ]
+    cells[2].outputs = [
+        new_output("stream", name="stderr", text="seed 0: training 3/10\rseed 0: training 4/10\n"),
+        new_output("stream", name="stderr", text="UserWarning: mind the gap\n"),
+        new_output("stream", name="stdout", text="read from /home/me/project/book and /home/me/project-2\n"),
+        new_output("display_data", {"text/plain": "'/home/me/project'", "image/png": b64encode(b"a picture").decode()}),
+    ]
+    record = {"input_path": "/home/me/in", "output_path": "/home/me/out", "environment_variables": {"A": "B"}}
+    record |= {"parameters": {"seeds": [1]}, "start_time": "2025-01-01T10:20:30.5", "end_time": "2025-01-01T10:21"}
+    record |= {"duration": 61.2, "version": "2.6.0"}
+    return new_notebook(cells=cells, metadata={"papermill": record})
+
+
+def test_progress_is_dropped_and_warnings_are_handed_on(executed):
+    assert publishing.tidy(executed, Path("/home/me/project")) == ["UserWarning: mind the gap"]
+    assert [output.get("name") for output in executed.cells[2].outputs] == ["stdout", None]
+
+
+def test_paths_of_this_machine_become_relative(executed):
+    publishing.tidy(executed, Path("/home/me/project"))
+    stdout, display = executed.cells[2].outputs
+    assert stdout.text == "read from ./book and /home/me/project-2\n"
+    assert display.data["text/plain"] == "'.'"
+    assert "/home/me" not in json.dumps(executed.metadata)
+
+
+def test_given_parameters_are_folded_and_their_record_is_kept(executed):
+    publishing.tidy(executed, Path("/home/me/project"))
+    assert "hide-input" in executed.cells[1].metadata.tags
+    assert executed.metadata.papermill.parameters == {"seeds": [1]}
+    assert not any("papermill" in cell.metadata for cell in executed.cells)
+
+
+def test_pictures_are_found_by_the_name_of_their_figure(executed):
+    assert publishing.named_figures(executed) == {}
+    executed.cells[2].metadata["mystnb"] = {"figure": {"name": "a-figure"}}
+    assert publishing.named_figures(executed) == {"a-figure": b"a picture"}
+
+
+def test_the_provenance_page_says_when_and_with_what_each_notebook_was_run(executed, tmp_path):
+    path = tmp_path / publishing.EXECUTED / "page.ipynb"
+    path.parent.mkdir(parents=True)
+    publishing.tidy(executed, tmp_path)
+    nbformat.write(executed, path)
+    page = publishing.write_provenance([path], tmp_path).read_text()
+    assert "| [A page](page.ipynb) | 2025-01-01 10:20 UTC | 61 s | `seeds = [1]` |" in page
+    assert "papermill" in page.splitlines()[-1]
+
+
+# Building ---------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_contents_is_read_with_parts_and_sections(tmp_path):
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nparts:\n- caption: A\n  chapters:\n  - file: book/a\n    sections:\n"
+        "    - file: book/b\n- caption: B\n  chapters:\n  - file: book/executed/c\n  - file: book/executed/provenance\n"
+    )
+    assert publishing.toc_pages(tmp_path) == [
+        "book/index",
+        "book/a",
+        "book/b",
+        "book/executed/c",
+        "book/executed/provenance",
+    ]
+    assert publishing.notebooks(tmp_path) == [tmp_path / "notebooks" / "c.ipynb"]
+
+
+@pytest.mark.parametrize("function", [publishing.publish, publishing.build])
+def test_a_folder_without_a_book_is_refused_and_left_as_it_was(tmp_path, function):
+    with pytest.raises(InputError, match=r"root: .* holds no _config.yml"):
+        function(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def small_book(root, front):
+    (root / "_config.yml").write_text("title: A book\nonly_build_toc_files: true\n")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: front\n")
+    (root / "front.md").write_text(front)
+
+
+def test_a_warning_fails_the_build_and_is_quoted(tmp_path, console):
+    small_book(tmp_path, "# Front\n\n[nowhere](nowhere.md)\n")
+    with pytest.raises(PublishingError, match=r"front\.md.*nowhere"):
+        publishing.build(tmp_path, console=console)
+
+
+def test_a_clean_book_is_built_where_asked_and_old_pages_go(tmp_path, console):
+    source, output = tmp_path / "source", tmp_path / "elsewhere"
+    source.mkdir()
+    small_book(source, "# Front\n\nAll is well.\n")
+    stale = output / "_build" / "html" / "stale.html"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("from an earlier table of contents")
+    index = publishing.build(source, output, console=console)
+    assert index == output / "_build" / "html" / "index.html"
+    assert "front.html" in index.read_text()
+    assert "All is well." in index.with_name("front.html").read_text()
+    assert not stale.exists()
+    assert not (source / "_build").exists()
