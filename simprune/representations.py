@@ -210,7 +210,7 @@ class Representation:
     basis: Tensor | None = None  # columns x r
     centre: Tensor | None = None  # columns: the means of a streamed matrix / scale
     loadings: Tensor | None = None  # left' Xc, r x columns; None where columns >= rows
-    gram: Tensor | None = None  # Xc Xc' where it was made, until `forget_gram`
+    gram: Tensor | None = None  # Xc Xc' once it was made, until `forget_gram`
     sides: Sides | None = None  # where columns >= rows
     drawn: "Representation | None" = None  # some of the rows, where all are too many for rows x rows
     features: dict[Callable, object] = field(default_factory=dict)
@@ -246,11 +246,10 @@ class Representation:
         return self.features[build]
 
     def centred_gram(self) -> Tensor:
-        """Xc Xc', rows x rows."""
-        if self.gram is not None:
-            return self.gram
-        scores = self.left * self.singular_values
-        return scores @ scores.T
+        """Xc Xc', rows x rows; kept until `forget_gram`."""
+        if self.gram is None:
+            self.gram = outer_gram([self.left * self.singular_values], self.rows)
+        return self.gram
 
     def forget_gram(self) -> None:
         """Give back the memory of the Gram matrix; it is made again from the SVD where it is asked for again."""
@@ -321,23 +320,9 @@ def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int)
     wide = columns >= rows
     along, sums = matrix.new_zeros(rows, dtype=torch.float64), matrix.new_zeros(rows, dtype=torch.float64)
     spread = total = 0.0
-    gram = matrix.new_zeros((rows, rows), dtype=torch.float64) if wide else None
-    blocks = []
-    for centred, means in _centred_columns(matrix, scale):
-        means = means - level
-        along += centred @ means
-        sums += centred.sum(1)
-        spread += float(means @ means)
-        total += float(means.sum())
-        if wide:
-            for start, end in _bands(rows):
-                gram[start:end, start:].addmm_(centred[start:end], centred[start:].T)
-        else:
-            blocks.append(centred)
     if wide:
-        for start, end in _bands(rows):
-            gram[end:, start:end] = gram[start:end, end:].T
-    sides = Sides(along, sums + total, spread, level) if wide else None
+        sides = _Siding(rows, level, matrix.device)
+        gram = outer_gram((sides.see(*block) for block in _centred_columns(matrix, scale)), rows)
     representation = Representation(
         view=view,
         activations=activations,

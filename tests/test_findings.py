@@ -30,9 +30,9 @@ def with_accuracies(*accuracies):
 
 def test_the_run_is_described_in_a_sentence_or_two(results):
     assert sentence(findings.run_sentence(results)) == (
-        "LeNet-5 was trained on fashion_mnist (Fashion-MNIST) with 3 seeds and pruned in 12 levels, each taking 20 % of "
-        "the weights that were left, down to a density of 6.87 %. It is compared at 7 layers on 2,000 probe inputs, in "
-        "the view flatten."
+        "LeNet-5 was trained on fashion_mnist (Fashion-MNIST) with 3 seeds and pruned in 12 levels, each taking 20 % "
+        "of the weights that were left, down to a density of 6.87 %. It is compared at 7 layers on 2,000 probe inputs, "
+        "in the view flatten."
     )
 
 

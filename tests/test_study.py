@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from simprune.comparison import compare
 
 import simprune
 from simprune import data as datasets
 from simprune import pruning, study
+from simprune.comparison import compare
 from simprune.errors import InputError
 from simprune.experiment import FIRST_MEASURES, Experiment
 from simprune.representations import extract

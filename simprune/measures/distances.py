@@ -47,9 +47,12 @@ def centred_ranks(values: Tensor) -> Tensor:
     """Ranks of a vector less their mean; equal values share the mean of their ranks."""
     # NumPy sorts float64 several times faster than PyTorch does on a CPU.
     order = torch.from_numpy(np.argsort(values.numpy())) if values.device.type == "cpu" else values.argsort()
-    _, counts = torch.unique_consecutive(values[order], return_counts=True)
-    ends = counts.cumsum(0).to(torch.float64)
-    ranks = ends - (counts - 1) / 2 - (len(values) + 1) / 2
+    ordered = values.take(order)
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=first[1:])
+    starts = first.nonzero().flatten()
+    counts = starts.diff(append=starts.new_tensor([len(values)]))
+    ranks = (starts + (counts - len(values)) / 2).to(values.dtype)
     return torch.empty_like(values).scatter_(0, order, ranks.repeat_interleave(counts))
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from simprune.representations import EPS, Representation
+from simprune.representations import EPS, Representation, outer_gram
 
 
 def upper(matrix: Tensor) -> Tensor:
@@ -64,8 +64,7 @@ def squared_distances(representation: Representation) -> Tensor:
     gram = representation.centred_gram()
     lengths = gram.diagonal().clone()
     squares = (gram * -2).add_(lengths).add_(lengths[:, None])
-    squares[squares < 4 * EPS * (lengths + lengths[:, None])] = 0
-    return squares.fill_diagonal_(0)
+    return squares.masked_fill_(squares < 8 * EPS * lengths[:, None], 0).fill_diagonal_(0)
 
 
 def constant_rows(representation: Representation) -> Tensor:
@@ -114,7 +113,7 @@ def _products_of_units(rows: Tensor, empty: Tensor) -> Tensor:
     rows = torch.where(empty[:, None], 0.0, rows)
     rows = rows / torch.where(empty, 1.0, rows.abs().amax(1))[:, None]
     rows = rows / torch.where(empty, 1.0, rows.norm(dim=1))[:, None]
-    return rows @ rows.T
+    return outer_gram([rows], len(rows))
 
 
 def _level_products(representation: Representation) -> Tensor:

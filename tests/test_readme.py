@@ -1,0 +1,38 @@
+"""What the README prints works as printed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from simprune.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_comparing_ones_own_network_works_as_printed(tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "linear_cka" in done.stdout and "undefined" not in done.stdout
+
+
+def test_every_option_that_is_printed_exists():
+    commands = re.findall(r"\.venv/bin/simprune (\w+)([^\n`]*)", README)
+    assert {command for command, _ in commands} >= {"run", "list", "compare"}
+    for command, rest in commands:
+        help_text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+        for option in re.findall(r"--[\w-]+", rest):
+            assert option in help_text, (command, option)
+
+
+def test_every_make_target_and_file_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"make (install|book|test\w*|clean)", README + CONTRIBUTING):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
