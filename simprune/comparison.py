@@ -11,7 +11,7 @@ from simprune.errors import InputError, check_choice
 from simprune.measures import MEASURES, Measure, Pair, Score, chance_corrected
 from simprune.measures.chance import null_values
 from simprune.measures.core import FEWEST_INPUTS, pair_of, undefined
-from simprune.representations import VIEWS, Representation, checked, decompose, nonfinite
+from simprune.representations import VIEWS, Representation, as_activations, decompose, nonfinite
 
 REFERENCES = ("dense", "previous", "sibling", "untrained")
 COLUMNS = ("layer", "layer_index", "reference", "view", "measure", "value", "status")
@@ -187,7 +187,10 @@ class RunComparison:
         for name, network in references.items():
             snapshot = self._accepted(network, name)
             for layer, activations in snapshot.activations.items():
-                checked(activations, f"{name} {layer}")
+                if wrong := nonfinite(activations):
+                    raise InputError(
+                        f"{name} {layer}: {wrong} of {activations.numel()} activations are NaN or infinite"
+                    )
             parts = {
                 (layer, view): part
                 for layer in snapshot.activations
@@ -250,6 +253,10 @@ class RunComparison:
         snapshot = network if isinstance(network, Snapshot) else Snapshot(network)
         if not snapshot.activations:
             raise InputError(f"{name}: no layer has activations")
+        tensors = {
+            layer: as_activations(tensor, f"{name} {layer}") for layer, tensor in snapshot.activations.items()
+        }
+        snapshot = replace(snapshot, activations=tensors)
         shapes = {layer: tuple(tensor.shape) for layer, tensor in snapshot.activations.items()}
         inputs = {shape[0] for shape in shapes.values()}
         if len(inputs) > 1:
@@ -276,7 +283,6 @@ class RunComparison:
             return {}
         if wrong := nonfinite(activations):
             return dict.fromkeys(self.views, undefined(f"{wrong} NaN or infinite activations"))
-        activations = checked(activations, "activations")
         if activations.ndim == 2:
             return dict.fromkeys(self.views, self._decomposed(activations, "flatten")) if self.views else {}
         return {view: self._decomposed(activations, view) for view in self.views}

@@ -17,8 +17,8 @@ from simprune.errors import InputError, check_choice
 VIEWS = ("flatten", "channels", "pooled")
 
 EPS = torch.finfo(torch.float64).eps
-# One pass over squares (Gram, covariance) resolves directions this much smaller than the largest to about 1e-10.
-RESOLVED = 1e-3
+# A pass over squares (Gram matrix, covariance) settles directions down to this share of the largest: to about 1e-9.
+RESOLVED = 3e-4
 # Numbers in one float64 block of a stream: 16 MB. Larger ones only leave the caches.
 BLOCK = 2**21
 # Bands of rows in which a Gram matrix grows: of each, only what is on and above the diagonal is computed.
@@ -92,11 +92,11 @@ def extract(
     return {name: collected[name] for name in modules if name in collected}
 
 
-def checked(array: object, name: str) -> Tensor:
+def as_activations(array: object, name: str) -> Tensor:
     """Return an array or tensor as a tensor of activations n x p or n x c x h x w of a float dtype.
 
-    Raises InputError, naming it `name`, for another number of dimensions, no columns, values that are not real
-    numbers, and NaN or infinite ones.
+    Raises InputError, naming it `name`, for another number of dimensions, no columns, and values that are not real
+    numbers. NaN and infinite ones pass: `nonfinite` counts them.
     """
     try:
         tensor = array.detach() if isinstance(array, Tensor) else _tensor(np.asarray(array))
@@ -112,8 +112,6 @@ def checked(array: object, name: str) -> Tensor:
         tensor = tensor.double()
     if tensor.device.type not in ("cpu", "cuda"):
         tensor = tensor.cpu()  # other devices have no float64
-    if wrong := nonfinite(tensor):
-        raise InputError(f"{name}: {wrong} of {tensor.numel()} activations are NaN or infinite")
     return tensor
 
 
@@ -209,7 +207,9 @@ class Representation:
     left: Tensor | None  # rows x r
     basis: Tensor | None = None  # columns x r
     centre: Tensor | None = None  # columns: the means of a streamed matrix / scale
-    loadings: Tensor | None = None  # left' Xc, r x columns; None where columns >= rows
+    loadings: Tensor | None = (
+        None  # left' Xc, r x columns (the dead ones may be missing); None where columns >= rows
+    )
     gram: Tensor | None = None  # Xc Xc' once it was made, until `forget_gram`
     sides: Sides | None = None  # where columns >= rows
     drawn: "Representation | None" = None  # some of the rows, where all are too many for rows x rows
@@ -248,7 +248,7 @@ class Representation:
     def centred_gram(self) -> Tensor:
         """Xc Xc', rows x rows; kept until `forget_gram`."""
         if self.gram is None:
-            self.gram = outer_gram([self.left * self.singular_values], self.rows)
+            self.gram = outer_gram(self.left * self.singular_values)
         return self.gram
 
     def forget_gram(self) -> None:
@@ -316,42 +316,95 @@ def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int)
     rows, columns = len(matrix), math.prod(matrix.shape[1:])
     low, high = matrix.amin(0).double(), matrix.amax(0).double()
     scale = _scale(low, high)
-    level = float(((low + high) / (2 * scale)).mean())
-    wide = columns >= rows
-    along, sums = matrix.new_zeros(rows, dtype=torch.float64), matrix.new_zeros(rows, dtype=torch.float64)
-    spread = total = 0.0
-    if wide:
-        sides = _Siding(rows, level, matrix.device)
-        gram = outer_gram((sides.see(*block) for block in _centred_columns(matrix, scale)), rows)
-    representation = Representation(
+    if columns >= rows:
+        level = float(((low + high) / (2 * scale)).mean())
+        parts = _decompose_wide(matrix, scale, level)
+    else:
+        parts = _decompose_narrow(matrix, scale, (low != high).flatten())
+    drawn = None
+    if rows > DRAWN_INPUTS:
+        chosen = matrix[_draw(rows, DRAWN_INPUTS, seed).to(matrix.device)]
+        drawn = _decompose_matrix(chosen, chosen, "flatten", seed)
+    return Representation(
         view=view,
         activations=activations,
         rows=rows,
         columns=columns,
         dead=int((low == high).sum()),
         scale=scale,
-        singular_values=along[:0],
-        left=along.new_zeros((rows, 0)),
-        gram=gram,
-        sides=sides,
+        drawn=drawn,
+        **parts,
     )
-    tolerance = max(rows, columns) * EPS
-    if wide:
-        representation.left, representation.singular_values = _left_vectors(
-            gram, lambda: (centred for centred, _ in _centred_columns(matrix, scale)), tolerance
-        )
-    else:
-        centred = torch.cat(blocks, 1) if len(blocks) > 1 else blocks[0]
-        del blocks
-        basis, representation.singular_values = _whitening(
-            lambda first, second: (centred @ first).T @ (centred @ second), centred.T @ centred, tolerance
-        )
-        representation.left = centred @ basis
-        representation.loadings = representation.left.T @ centred
-    if rows > DRAWN_INPUTS:
-        drawn = matrix[_draw(rows, DRAWN_INPUTS, seed).to(matrix.device)]
-        representation.drawn = _decompose_matrix(drawn, drawn, "flatten", seed)
-    return representation
+
+
+def _decompose_wide(matrix: Tensor, scale: float, level: float) -> dict[str, object]:
+    """From the Gram matrix, in one pass over the columns."""
+    rows, columns = len(matrix), math.prod(matrix.shape[1:])
+    gram = matrix.new_zeros((rows, rows), dtype=torch.float64)
+    along, sums = gram.new_zeros(rows), gram.new_zeros(rows)
+    spread = total = 0.0
+    for centred, means in _centred_columns(matrix, scale):
+        means = means - level
+        along += centred @ means
+        sums += centred.sum(1)
+        spread += float(means @ means)
+        total += float(means.sum())
+        _add_outer(gram, centred)
+    _mirror(gram)
+    left, singular_values = _left_vectors(
+        gram, lambda: (centred for centred, _ in _centred_columns(matrix, scale)), columns * EPS
+    )
+    sides = Sides(along, sums + total, spread, level)
+    return {"gram": gram, "sides": sides, "left": left, "singular_values": singular_values}
+
+
+def _decompose_narrow(matrix: Tensor, scale: float, alive: Tensor) -> dict[str, object]:
+    """From the covariance of the columns that are `alive`; the others would cost passes and add nothing."""
+    centred = matrix.new_empty((len(matrix), int(alive.sum())), dtype=torch.float64)
+    seen = start = 0
+    for block, _ in _centred_columns(matrix, scale):
+        kept = alive[seen : seen + block.shape[1]]
+        seen += len(kept)
+        end = start + int(kept.sum())
+        centred[:, start:end] = block if end - start == len(kept) else block[:, kept]
+        start = end
+    basis, singular_values = _whitening(
+        lambda first, second: (centred @ first).T @ (centred @ second),
+        centred.T @ centred,
+        len(matrix) * EPS,
+    )
+    return {
+        "left": centred @ basis,
+        "singular_values": singular_values,
+        "loadings": (basis * singular_values**2).T,
+    }
+
+
+def outer_gram(factor: Tensor) -> Tensor:
+    """A A' for a matrix A, n x k, at little more than half of the cost of a general product."""
+    gram = factor.new_zeros((len(factor), len(factor)))
+    _add_outer(gram, factor)
+    _mirror(gram)
+    return gram
+
+
+def _add_outer(gram: Tensor, factor: Tensor) -> None:
+    """Add A A' to what is on and above the diagonal of a symmetric matrix, band by band."""
+    for start, end in _bands(len(gram)):
+        gram[start:end, start:].addmm_(factor[start:end], factor[start:].T)
+
+
+def _mirror(gram: Tensor) -> None:
+    """Copy what is above the diagonal to below it, after `_add_outer`."""
+    for start, end in _bands(len(gram)):
+        gram[end:, start:end] = gram[start:end, end:].T
+
+
+def _bands(rows: int) -> Iterator[tuple[int, int]]:
+    """Where each band of rows starts and ends."""
+    height = -(-rows // BANDS)
+    for start in range(0, rows, height):
+        yield start, min(start + height, rows)
 
 
 def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
@@ -387,16 +440,9 @@ def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
         left=None,
         basis=basis,
         centre=centre,
-        loadings=basis.T @ covariance,
+        loadings=(basis * singular_values**2).T,
         drawn=_decompose_matrix(drawn, drawn, "flatten", seed),
     )
-
-
-def _bands(rows: int) -> Iterator[tuple[int, int]]:
-    """Yield where each band of rows starts and ends."""
-    height = -(-rows // BANDS)
-    for start in range(0, rows, height):
-        yield start, min(start + height, rows)
 
 
 def _grid(chosen: Tensor, activations: Tensor) -> tuple[Tensor, Tensor]:

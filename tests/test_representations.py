@@ -163,6 +163,8 @@ def test_the_decomposition_is_the_thin_svd_of_the_centred_matrix(shape):
     assert torch.allclose(found.singular_values * found.scale, s[: found.rank])
     projection = found.left @ found.left.T
     assert torch.allclose(projection, U[:, : found.rank] @ U[:, : found.rank].T)
+    if found.loadings is not None:
+        assert torch.allclose(found.left @ found.loadings * found.scale, matrix - matrix.mean(0))
     gram = (matrix - matrix.mean(0)) @ (matrix - matrix.mean(0)).T
     assert torch.allclose(found.centred_gram() * found.scale**2, gram)
     found.forget_gram()
@@ -252,7 +254,7 @@ def test_the_streamed_channels_view_is_the_decomposition_of_its_matrix(monkeypat
     assert (streamed.rows, streamed.columns, streamed.dead, streamed.rank) == (60 * 49, 5, 1, 3)
     assert torch.allclose(streamed.singular_values, matrix.singular_values)
     assert torch.allclose(streamed.left_vectors().abs(), matrix.left.abs(), atol=1e-9)
-    assert torch.allclose(streamed.loadings.abs(), matrix.loadings.abs(), atol=1e-7)
+    assert torch.allclose(streamed.loadings[:, :4].abs(), matrix.loadings.abs(), atol=1e-7)
 
 
 def test_many_rows_are_drawn_with_a_seed_and_never_on_a_stride(monkeypatch):

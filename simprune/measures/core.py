@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from simprune.errors import InputError, check_choice
-from simprune.representations import VIEWS, Representation, checked, decompose, positions
+from simprune.representations import VIEWS, Representation, as_activations, decompose, nonfinite, positions
 
 INVARIANCES = ("permutation", "orthogonal", "isotropic_scaling", "invertible_linear", "translation", "affine")
 
@@ -157,13 +157,16 @@ def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
     view, fewer than 4 inputs, and an unknown view.
     """
     check_choice("view", view, VIEWS)
-    x, y = checked(X, "X"), checked(Y, "Y")
+    x, y = as_activations(X, "X"), as_activations(Y, "Y")
     if len(x) != len(y):
         raise InputError(
             f"X and Y: shapes {tuple(x.shape)} and {tuple(y.shape)} are not activations on the same n inputs"
         )
     if len(x) < FEWEST_INPUTS:
         raise InputError(f"X and Y: {len(x)} inputs are too few; at least {FEWEST_INPUTS} are needed")
+    for name, tensor in (("X", x), ("Y", y)):
+        if wrong := nonfinite(tensor):
+            raise InputError(f"{name}: {wrong} of {tensor.numel()} activations are NaN or infinite")
     if view == "channels" and positions(x) != positions(y):
         raise InputError(
             f"X and Y: shapes {tuple(x.shape)} and {tuple(y.shape)} have other positions, which the view 'channels' "

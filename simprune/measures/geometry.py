@@ -113,7 +113,7 @@ def _products_of_units(rows: Tensor, empty: Tensor) -> Tensor:
     rows = torch.where(empty[:, None], 0.0, rows)
     rows = rows / torch.where(empty, 1.0, rows.abs().amax(1))[:, None]
     rows = rows / torch.where(empty, 1.0, rows.norm(dim=1))[:, None]
-    return outer_gram([rows], len(rows))
+    return outer_gram(rows)
 
 
 def _level_products(representation: Representation) -> Tensor:
