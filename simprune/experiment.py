@@ -68,7 +68,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 # … and what depends on both.
 EPOCHS = _frozen(
-    quick=_frozen(lenet5=5, default=1),
+    quick=_frozen(lenet5=4, default=1),
     laptop=_frozen(lenet5=8, default=8),
     paper=_frozen(lenet5=20, default=50),
 )
