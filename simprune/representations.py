@@ -207,9 +207,7 @@ class Representation:
     left: Tensor | None  # rows x r
     basis: Tensor | None = None  # columns x r
     centre: Tensor | None = None  # columns: the means of a streamed matrix / scale
-    loadings: Tensor | None = (
-        None  # left' Xc, r x columns (the dead ones may be missing); None where columns >= rows
-    )
+    loadings: Tensor | None = None  # left' Xc where columns < rows; dead columns may be missing
     gram: Tensor | None = None  # Xc Xc' once it was made, until `forget_gram`
     sides: Sides | None = None  # where columns >= rows
     drawn: "Representation | None" = None  # some of the rows, where all are too many for rows x rows
@@ -296,9 +294,10 @@ def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Repr
     """Decompose one view of activations, n x p or n x c x h x w, finite and of any float dtype, on their device.
 
     Costs min(n, p)^2 max(n, p) operations for the Gram matrix or the covariance and one symmetric eigenproblem of
-    size min(n, p). Needs, on top of the activations, blocks of 16 MB and a few matrices of that size (n x p too where
-    p < n). Squares lose half of the digits, so directions far below the largest are found in further passes over
-    what the larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many.
+    size min(n, p). Needs, on top of the activations, float64 blocks of 16 MB (at least one channel of all inputs)
+    and a few matrices of that size, or n x p where p < n: to compare n = 5,000, p = 65,536 with all measures, 2.5 GB.
+    Squares lose half of the digits, so directions far below the largest are found in further passes over what the
+    larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many.
     """
     check_choice("view", view, VIEWS)
     if activations.ndim == 4 and view == "pooled":
@@ -486,7 +485,13 @@ def _centred_rows(
 
 def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
     """Roots of the eigenvalues, descending, and the eigenvectors of a positive semi-definite matrix."""
-    values, vectors = torch.linalg.eigh(symmetric)
+    try:
+        values, vectors = torch.linalg.eigh(symmetric)
+    except (
+        torch.linalg.LinAlgError
+    ):  # rare, where clusters of eigenvalues defeat the solver: the SVD is the same
+        vectors, values, _ = torch.linalg.svd(symmetric)
+        return values.sqrt(), vectors
     return values.flip(0).clamp(min=0).sqrt(), vectors.flip(1)
 
 

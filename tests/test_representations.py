@@ -219,6 +219,19 @@ def test_any_dtype_is_decomposed_in_float64(dtype, columns):
     assert torch.equal(found.singular_values, exact.singular_values)
 
 
+@pytest.mark.parametrize("columns", [6, 40])
+def test_an_eigensolver_that_does_not_converge_is_replaced(monkeypatch, columns):
+    def fail(matrix):
+        raise torch.linalg.LinAlgError("the algorithm failed to converge")
+
+    matrix = random(20, columns)
+    expected = decompose(matrix)
+    monkeypatch.setattr(torch.linalg, "eigh", fail)
+    found = decompose(matrix)
+    assert torch.allclose(found.singular_values, expected.singular_values)
+    assert torch.allclose(found.left @ found.left.T, expected.left @ expected.left.T)
+
+
 def test_memory_layout_changes_nothing():
     maps = random(30, 4, 5, 5)
     for view in VIEWS:
