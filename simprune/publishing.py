@@ -350,8 +350,8 @@ def _heading(notebook: nbformat.NotebookNode) -> str:
 _PROVENANCE_PAGE = """\
 # Provenance
 
-The result pages of this book were notebooks before they were pages. This table is written when they are run. What their
-results were computed from, when, on which machine and with which versions, stands on each of them, one click away.
+These pages of the book were notebooks before they were pages, and this table is written when they are run. On each page
+of results stands, one click away, what they were computed from, when, on which machine and with which versions.
 
 | page | run on | took | parameters |
 |---|---|---|---|
