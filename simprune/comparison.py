@@ -71,9 +71,7 @@ def shuffled_null(
     table.index.name = "measure"
     table["null"] = nulls.mean()
     table["null_sd"] = nulls.std(ddof=0)
-    table["corrected"] = [
-        chance_corrected(row.value, row.null, MEASURES[row.Index].best) for row in table.itertuples()
-    ]
+    table["corrected"] = [chance_corrected(row.value, row.null, MEASURES[row.Index].best) for row in table.itertuples()]
     return table[["value", "null", "null_sd", "corrected", "status"]]
 
 
@@ -84,23 +82,16 @@ def _representation_measures(measures: Sequence[str] | None) -> list[Measure]:
     for measure in chosen:
         if measure.subject == "outputs":
             labels = " and the labels" if measure.needs_labels else ""
-            raise InputError(
-                f"measures: {measure.id!r} needs the logits of two networks{labels}, not representations"
-            )
+            raise InputError(f"measures: {measure.id!r} needs the logits of two networks{labels}, not representations")
         if measure.subject == "weights":
-            raise InputError(
-                f"measures: {measure.id!r} needs the weights of two networks, not representations"
-            )
+            raise InputError(f"measures: {measure.id!r} needs the weights of two networks, not representations")
     return chosen
 
 
 def _measures(measures: Sequence[str] | None) -> list[Measure]:
     if isinstance(measures, str):
         measures = [measures]
-    return [
-        MEASURES[check_choice("measures", name, MEASURES)]
-        for name in (MEASURES if measures is None else measures)
-    ]
+    return [MEASURES[check_choice("measures", name, MEASURES)] for name in (MEASURES if measures is None else measures)]
 
 
 def _score(measure: Measure, pair: Pair) -> Score:
@@ -200,9 +191,7 @@ class RunComparison:
         self._before: _Network | None = None
 
     @staticmethod
-    def scores(
-        references: Iterable[str], views: Iterable[str], measures: Iterable[str]
-    ) -> set[tuple[str, str, str]]:
+    def scores(references: Iterable[str], views: Iterable[str], measures: Iterable[str]) -> set[tuple[str, str, str]]:
         """The triples (reference, view, measure) of a comparison; outputs and weights have one view each."""
         views = tuple(views)
         of = {"representations": views, "outputs": (OUTPUTS,), "weights": (WEIGHTS,)}
@@ -253,9 +242,7 @@ class RunComparison:
         snapshot = network if isinstance(network, Snapshot) else Snapshot(network)
         if not snapshot.activations:
             raise InputError(f"{name}: no layer has activations")
-        tensors = {
-            layer: as_activations(tensor, f"{name} {layer}") for layer, tensor in snapshot.activations.items()
-        }
+        tensors = {layer: as_activations(tensor, f"{name} {layer}") for layer, tensor in snapshot.activations.items()}
         snapshot = replace(snapshot, activations=tensors)
         shapes = {layer: tuple(tensor.shape) for layer, tensor in snapshot.activations.items()}
         inputs = {shape[0] for shape in shapes.values()}

@@ -64,9 +64,7 @@ def extract(
         if layer not in collected:
             collected[layer] = output.new_empty((len(inputs), *output.shape[1:]))
         if filled[layer] != start:
-            raise InputError(
-                f"layers: {layer!r} runs more than once in a forward pass, so probe its container"
-            )
+            raise InputError(f"layers: {layer!r} runs more than once in a forward pass, so probe its container")
         # Copied here and now: a following in-place ReLU would overwrite the output.
         collected[layer][start : start + len(output)] = output
         filled[layer] += len(output)
@@ -419,9 +417,7 @@ def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
         centre = torch.where(low == high, centre, centre + total / rows)
 
     def moments(first: Tensor, second: Tensor) -> Tensor:
-        return sum(
-            (block @ first).T @ (block @ second) for block in _centred_rows(activations, scale, centre)
-        )
+        return sum((block @ first).T @ (block @ second) for block in _centred_rows(activations, scale, centre))
 
     covariance = sum(block.T @ block for block in _centred_rows(activations, scale, centre))
     basis, singular_values = _whitening(moments, covariance, rows * EPS)
@@ -475,9 +471,7 @@ def _centred_columns(matrix: Tensor, scale: float) -> Iterator[tuple[Tensor, Ten
         yield block, means
 
 
-def _centred_rows(
-    activations: Tensor, scale: float, centre: Tensor, beside: Tensor | None = None
-) -> Iterator[Tensor]:
+def _centred_rows(activations: Tensor, scale: float, centre: Tensor, beside: Tensor | None = None) -> Iterator[Tensor]:
     """Yield blocks of whole rows of the `channels` view / scale, centred."""
     for block in position_blocks(activations, beside):
         yield block / scale - centre
@@ -487,9 +481,7 @@ def _eigh(symmetric: Tensor) -> tuple[Tensor, Tensor]:
     """Roots of the eigenvalues, descending, and the eigenvectors of a positive semi-definite matrix."""
     try:
         values, vectors = torch.linalg.eigh(symmetric)
-    except (
-        torch.linalg.LinAlgError
-    ):  # rare, where clusters of eigenvalues defeat the solver: the SVD is the same
+    except torch.linalg.LinAlgError:  # rare, where clusters of eigenvalues defeat the solver: the SVD is the same
         vectors, values, _ = torch.linalg.svd(symmetric)
         return values.sqrt(), vectors
     return values.flip(0).clamp(min=0).sqrt(), vectors.flip(1)
@@ -522,9 +514,7 @@ def _whitening(
     return basis[:, order], values[order]
 
 
-def _left_vectors(
-    gram: Tensor, blocks: Callable[[], Iterator[Tensor]], tolerance: float
-) -> tuple[Tensor, Tensor]:
+def _left_vectors(gram: Tensor, blocks: Callable[[], Iterator[Tensor]], tolerance: float) -> tuple[Tensor, Tensor]:
     """Return the left singular vectors (n x r) and singular values (r) of Xc, from Xc Xc' and its column blocks.
 
     Where the Gram matrix has full rank, n - 1, it says all. Otherwise the directions that it doesn't resolve are

@@ -180,9 +180,7 @@ def rsa(X, Y):
     kept = [i for i in range(len(X)) if np.ptp(X[i]) > 0 and np.ptp(Y[i]) > 0]
     pairs = list(itertools.combinations(kept, 2))
     # Equal dissimilarities differ by rounding, which must not rank them.
-    vectors = [
-        [round(1 - np.corrcoef(Z[i] - Z.mean(), Z[j] - Z.mean())[0, 1], 12) for i, j in pairs] for Z in (X, Y)
-    ]
+    vectors = [[round(1 - np.corrcoef(Z[i] - Z.mean(), Z[j] - Z.mean())[0, 1], 12) for i, j in pairs] for Z in (X, Y)]
     return spearmanr(*vectors).statistic
 
 
@@ -264,9 +262,7 @@ def spectral_similarity(X, Y, alpha, p):
         return np.linalg.norm(np.linalg.svd(matrix, compute_uv=False), p)
 
     M = np.diag(s_x**alpha) @ U_x.T @ U_y @ np.diag(s_y**alpha)
-    return schatten(M) / math.sqrt(
-        schatten(np.diag(s_x ** (2 * alpha))) * schatten(np.diag(s_y ** (2 * alpha)))
-    )
+    return schatten(M) / math.sqrt(schatten(np.diag(s_x ** (2 * alpha))) * schatten(np.diag(s_y ** (2 * alpha))))
 
 
 def softmax(logits):

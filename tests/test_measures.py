@@ -69,9 +69,7 @@ INPUTS = {
     "dead units": dead_units,
     "duplicated units": duplicated_units,
     "duplicated inputs": lambda: tuple(np.repeat(Z, 2, axis=0) for Z in related(25, 12, 12)),
-    "scales 1e-12 and 1e12": lambda: tuple(
-        Z * f for Z, f in zip(related(50, 12, 12), (1e-12, 1e12), strict=True)
-    ),
+    "scales 1e-12 and 1e12": lambda: tuple(Z * f for Z, f in zip(related(50, 12, 12), (1e-12, 1e12), strict=True)),
     "nine decades": graded,
     "n = 4, p = 5": lambda: related(4, 5, 5),
     "n = 4, p = 3": lambda: related(4, 3, 3),
@@ -146,9 +144,7 @@ def test_a_large_nuclear_norm_is_that_of_the_svd():
 
 def test_matching_is_the_best_of_all_matchings():
     X, Y = related(20, 4, 6)
-    assert values(X, Y)["permutation_matching"] == pytest.approx(
-        slow.permutation_matching_by_trying_all(X, Y)
-    )
+    assert values(X, Y)["permutation_matching"] == pytest.approx(slow.permutation_matching_by_trying_all(X, Y))
 
 
 def test_more_units_than_can_be_matched_have_a_status():
@@ -184,9 +180,7 @@ def test_equal_values_share_their_ranks():
 # Identities ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["random", "relu-like", "both wide", "unequal widths", "mean 1e3", "dead units"]
-)
+@pytest.mark.parametrize("name", ["random", "relu-like", "both wide", "unequal widths", "mean 1e3", "dead units"])
 class TestIdentities:
     def test_cka_of_gram_matrices_is_that_of_features(self, name):
         X, Y = INPUTS[name]()
@@ -375,9 +369,7 @@ def test_the_shuffled_null_is_the_mean_of_scores_of_shuffled_inputs():
     scores = [compare(X, Y[order]).value for order in orders]
     defined = table.index[table.value.notna()]
     assert table.null[defined].to_numpy() == pytest.approx(np.mean(scores, 0)[table.value.notna()], abs=1e-9)
-    assert table.null_sd[defined].to_numpy() == pytest.approx(
-        np.std(scores, 0)[table.value.notna()], abs=1e-9
-    )
+    assert table.null_sd[defined].to_numpy() == pytest.approx(np.std(scores, 0)[table.value.notna()], abs=1e-9)
 
 
 @pytest.mark.parametrize("view", ["flatten", "channels", "pooled"])
@@ -441,9 +433,7 @@ def test_rsatoolbox_finds_the_same_rsa_and_cka():
     X, Y = related(40, 6, 9)
     patterns = [rsatoolbox.data.Dataset(Z) for Z in (X, Y)]
     rdms = [rsatoolbox.rdm.calc_rdm(pattern, method="correlation") for pattern in patterns]
-    assert values(X, Y)["rsa"] == pytest.approx(
-        rsatoolbox.rdm.compare(*rdms, method="spearman").item(), abs=1e-8
-    )
+    assert values(X, Y)["rsa"] == pytest.approx(rsatoolbox.rdm.compare(*rdms, method="spearman").item(), abs=1e-8)
     squares = [rsatoolbox.rdm.calc_rdm(pattern, method="euclidean") for pattern in patterns]
     # The covariance-weighted cosine of squared distances is linear CKA (Diedrichsen et al. 2020).
     whitened = rsatoolbox.rdm.compare(*squares, method="cosine_cov").item()

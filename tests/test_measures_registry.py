@@ -133,9 +133,7 @@ def test_each_step_of_the_ladder_undoes_what_the_one_below_sees():
     """Units moved, directions mixed, directions re-weighted."""
     X, _ = data(0)
     rng = np.random.default_rng(0)
-    moved, mixed, weighted = (
-        MAPS[name](rng, X) for name in ("permutation", "orthogonal", "invertible_linear")
-    )
+    moved, mixed, weighted = (MAPS[name](rng, X) for name in ("permutation", "orthogonal", "invertible_linear"))
     for changed, blind, sees in (
         (moved, "permutation_matching", "unit_correlation"),
         (mixed, "nbs", "permutation_matching"),

@@ -181,9 +181,7 @@ def test_directions_far_below_the_largest_are_found(shape, decades):
     assert found.rank == (19 if shape[0] == 20 else 20)
     assert torch.allclose(found.singular_values * found.scale, s[: found.rank], rtol=1e-2, atol=0)
     unit = found.left.T @ found.left
-    assert torch.allclose(
-        unit, torch.eye(found.rank, dtype=torch.float64), atol=1e-3 * 10.0 ** (decades - 12)
-    )
+    assert torch.allclose(unit, torch.eye(found.rank, dtype=torch.float64), atol=1e-3 * 10.0 ** (decades - 12))
 
 
 @pytest.mark.parametrize("shape", [(60, 40), (40, 60)])
@@ -239,9 +237,7 @@ def test_memory_layout_changes_nothing():
         two = decompose(maps.to(memory_format=torch.channels_last), view)
         assert torch.allclose(one.singular_values, two.singular_values)
     matrix = random(20, 30)
-    assert torch.allclose(
-        decompose(matrix.T).singular_values, decompose(matrix.T.contiguous()).singular_values
-    )
+    assert torch.allclose(decompose(matrix.T).singular_values, decompose(matrix.T.contiguous()).singular_values)
 
 
 @pytest.mark.parametrize("block", [1, 50, 2**20])

@@ -72,9 +72,7 @@ def pwcca(pair: Pair) -> Score:
     tied = int((correlations > 1 - TIED).sum())
     if tied > 1:
         scores = vectors[:, :tied].T * pair.x.singular_values
-        vectors = torch.cat(
-            [vectors[:, :tied] @ torch.linalg.eigh(scores @ scores.T)[1], vectors[:, tied:]], 1
-        )
+        vectors = torch.cat([vectors[:, :tied] @ torch.linalg.eigh(scores @ scores.T)[1], vectors[:, tied:]], 1)
     if pair.x.loadings is not None:
         weights = (vectors.T @ pair.x.loadings).abs().sum(1)
     else:

@@ -48,9 +48,7 @@ class Symmetric:
 def shuffled_triangle(triangle: Tensor, order: Tensor) -> Tensor:
     """`upper` of a symmetric matrix with rows and columns in another order."""
     rows = len(order)
-    return torch.cat(
-        [triangle[upper_position(order[index], order[index + 1 :], rows)] for index in range(rows)]
-    )
+    return torch.cat([triangle[upper_position(order[index], order[index + 1 :], rows)] for index in range(rows)])
 
 
 def centred_twice(matrix: Tensor) -> Tensor:
@@ -125,7 +123,5 @@ def _level_products(representation: Representation) -> Tensor:
 def _over_lengths(products: Tensor, empty: Tensor) -> Tensor:
     """Products over the lengths of the rows, in place."""
     squares = products.diagonal()
-    inverse = torch.where(
-        empty | (squares <= 0), 0.0, squares.clamp(min=torch.finfo(squares.dtype).tiny).rsqrt()
-    )
+    inverse = torch.where(empty | (squares <= 0), 0.0, squares.clamp(min=torch.finfo(squares.dtype).tiny).rsqrt())
     return products.mul_(inverse).mul_(inverse[:, None])

@@ -107,9 +107,7 @@ def _inverse_lengths(pair: Pair) -> Iterator[Tensor]:
 def _status(pair: Pair) -> str:
     sides = (("X", pair.x), ("Y", pair.y))
     counts = ((name, side.feature(units).constant, side.activations.shape[1]) for name, side in sides)
-    return noted(
-        "ok", *(f"{dead} of {count} units constant in {name}" for name, dead, count in counts if dead)
-    )
+    return noted("ok", *(f"{dead} of {count} units constant in {name}" for name, dead, count in counts if dead))
 
 
 MEASURES = (

@@ -27,9 +27,7 @@ class Neighbourhood:
 
     def shuffled(self, order: Tensor) -> "Neighbourhood":
         place = order.argsort()
-        return Neighbourhood(
-            shuffled_triangle(self.cosines, order), place[self.nearest[order]], self.empty[order]
-        )
+        return Neighbourhood(shuffled_triangle(self.cosines, order), place[self.nearest[order]], self.empty[order])
 
     def to(self, others: Tensor) -> Tensor:
         """Cosines of each row to the rows in its line of `others`, n x m; none is the row itself."""

@@ -25,9 +25,7 @@ def mask_overlap(x: Tensors, y: Tensors) -> Score:
 def weight_cosine(x: Tensors, y: Tensors) -> Score:
     """Cosine between all weights of two networks, as they compute with them (0 where pruned): layer -> tensor."""
     _check("weights", x, y)
-    first, second = (
-        torch.cat([tensors[layer].detach().cpu().double().flatten() for layer in x]) for tensors in (x, y)
-    )
+    first, second = (torch.cat([tensors[layer].detach().cpu().double().flatten() for layer in x]) for tensors in (x, y))
     # Unit maxima keep the squares of tiny and huge weights finite.
     greatest = float(first.abs().max()), float(second.abs().max())
     if 0 in greatest:
