@@ -8,8 +8,8 @@ from importlib import import_module
 
 # PyTorch's threads wait for each other by spinning, by default for so long that they stop each other where another
 # process wants a processor too. Measured on two processors: LeNet-5 trains at 16,000 images a second either way when
-# they are free; with a busy process on each, at 400 by default and at 5,000 with this short spin. It is read when PyTorch
-# is first imported.
+# they are free; with a busy process on each, at 400 by default and at 5,000 with this short spin. It is read when
+# PyTorch is first imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 # Loaded when first used, so that `import simprune` costs nothing (PEP 562).
