@@ -36,3 +36,22 @@ def test_every_make_target_and_file_that_is_named_exists():
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_the_numbers_under_the_figure_are_those_of_the_shipped_results():
+    import simprune
+
+    results = simprune.load(
+        simprune.Experiment("lenet5", "fashion_mnist", profile="paper", measures=["mean_cca", "linear_cka"])
+    )
+    accuracy = results.performance.set_index("level")["test_accuracy"]
+    chosen = results.similarity.query(
+        "level == 10 and layer == 'fc2_relu' and reference == 'dense' and view == 'flatten'"
+    )
+    score = chosen.set_index("measure")["value"]
+    density = results.performance.set_index("level")["density"][10]
+    text = " ".join(README.split())
+    assert f"with {density:.1%}".replace("%", " %") in text
+    assert f"{accuracy[10]:.1%}".replace("%", " %") + " of the test images" in text
+    assert f"against {accuracy[0]:.1%}".replace("%", " %") in text
+    assert f"{score['mean_cca']:.2f} by mean CCA and {score['linear_cka']:.2f} by linear CKA" in text
