@@ -24,7 +24,8 @@ class Architecture:
     """An architecture: `build(channels, (height, width), classes, width)` makes it with PyTorch's global RNG.
 
     `min_image_size` is the smallest side of an image in pixels; `has_width` says whether channels can be
-    multiplied.
+    multiplied; `channels_last` whether its weights, and hence its activations, lie in memory with the channels
+    last: measured on a CPU, that trains VGG and ResNet-20 1.1 to 1.3 times as fast and LeNet-5 0.75 times.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Architecture:
     reference: str
     min_image_size: int
     has_width: bool
+    channels_last: bool = True
 
 
 def build(
@@ -60,7 +62,8 @@ def build(
     # The CPU's generator is seeded directly: torch.manual_seed would reach those of accelerators as well.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(int(seed))
-        return chosen.build(channels, size, classes, width)
+        network = chosen.build(channels, size, classes, width)
+    return network.to(memory_format=torch.channels_last) if chosen.channels_last else network
 
 
 def _check_whole(field: str, value: object, smallest: int) -> None:
@@ -271,6 +274,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         reference=f"LeCun, Bottou, Bengio & Haffner 1998; here as in {_ANSUINI}",
         min_image_size=12,
         has_width=False,
+        channels_last=False,
     ),
     "vgg": Architecture(
         title="VGG",
