@@ -1,0 +1,258 @@
+"""Figures of a results page, in the order in which they stand there."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from simprune.disagreement import clustered, rank_agreement
+from simprune.findings import (
+    REFERENCE_WORDS,
+    densities,
+    layers_in,
+    measures_in,
+    nearest_level,
+    over_seeds,
+    percent,
+    select,
+    title,
+)
+from simprune.measures import MEASURES
+from simprune.plots.common import (
+    AGREEMENT_MAP,
+    CROSS,
+    DASHES,
+    DENSITY_LABEL,
+    DENSITY_TICKS,
+    HATCHED,
+    HOLLOW,
+    MARKS,
+    SIMILARITY_MAP,
+    STYLES,
+    WIDTH,
+    density_axis,
+    draw,
+    heatmap,
+    layer_axis,
+    legend,
+    new_figure,
+    of_kind,
+    value_axis,
+)
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+ACCURACIES = (
+    ("test images", "test_accuracy", "#08306b", "o"),
+    ("training images", "train_accuracy", "#767676", "s"),
+)
+
+
+def performance(results: "Results") -> Figure:
+    """Accuracy on the test and the training images against density; dashed: the dense network's test accuracy."""
+    table = results.performance
+    with new_figure() as (figure, notes):
+        axes = figure.add_subplot()
+        for words, column, colour, marker in ACCURACIES:
+            accuracy = over_seeds(table.assign(value=100 * table[column], status="ok"), "level")
+            draw(axes, accuracy["density"], accuracy, colour, marker, words, notes)
+            if column == "test_accuracy":
+                axes.axhline(accuracy["mean"].iloc[0], color=colour, linewidth=0.9, linestyle=DASHES)
+        density_axis(axes, table["density"])
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}\u00a0%"))
+        axes.set(xlabel=DENSITY_LABEL, ylabel="accuracy")
+        legend(axes, axes, notes, loc="best", ncols=1)
+    return figure
+
+
+def layer_densities(results: "Results") -> Figure:
+    """Density of each prunable layer against the density of the network; dashed: every layer keeps the same share."""
+    overall = densities(results)
+    sparsity = results.sparsity.assign(value=results.sparsity["density"], status="ok")
+    layers = list(dict.fromkeys(sparsity["layer"]))
+    colours = plt.get_cmap(SIMILARITY_MAP)(np.linspace(0, 0.85, len(layers)))
+    with new_figure() as (figure, notes):
+        axes = figure.add_subplot()
+        axes.plot(overall, overall, color="#8a8a8a", linewidth=0.9, linestyle=DASHES)
+        for layer, colour, marker in zip(layers, colours, cycle("osD^vPX<>dph8H*"), strict=False):
+            summary = over_seeds(sparsity[sparsity["layer"] == layer], "level")
+            draw(axes, overall.loc[summary.index], summary, colour, marker, layer, notes)
+        axes.set_yscale("log")
+        positive = sparsity.loc[sparsity["density"] > 0, "density"].min()
+        axes.yaxis.set_major_locator(FixedLocator([tick for tick in DENSITY_TICKS if tick >= 0.9 * positive]))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: percent(share)))
+        density_axis(axes, overall)
+        axes.set(xlabel="density of the network", ylabel="density of the layer")
+        legend(figure, axes, notes, ncols=min(5, len(layers)))
+    return figure
+
+
+def similarity_heatmaps(
+    results: "Results",
+    *,
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
+    reference: str = "dense",
+) -> Figure:
+    """Similarity profiles: layer × density, one panel per measure.
+
+    Every similarity has one colour scale, 0 … 1 (a value below 0 has the colour of 0). A distance is drawn
+    from 0 to its greatest value in the reversed colours, so that light is alike and dark is different
+    everywhere.
+    """
+    scores = select(results, measures, view, reference)
+    names = measures_in(scores)
+    columns = min(2, len(names))
+    rows = -(-len(names) // columns)
+    width = WIDTH if columns == 2 else 0.65 * WIDTH
+    height = rows * (0.6 + 0.13 * max(scores["level"].nunique(), 6)) + 0.9
+    with new_figure(width, height) as (figure, notes):
+        grid = figure.subplots(rows, columns, squeeze=False)
+        meshes = {}
+        for place, axes in enumerate(grid.flat):
+            if place >= len(names):
+                axes.set_axis_off()
+                continue
+            meshes[names[place]] = heatmap(axes, scores[scores["measure"] == names[place]], names[place], notes)
+            axes.tick_params(labelleft=place % columns == 0, labelbottom=place + columns >= len(names))
+            axes.set_ylabel("density" if place % columns == 0 else "")
+        similarities = [name for name in names if not MEASURES[name].is_distance]
+        if similarities:
+            negative = (scores.loc[scores["measure"].isin(similarities), "value"] < 0).any()
+            extend = "min" if negative else "neither"
+            bar = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02, "extend": extend}
+            bar = figure.colorbar(meshes[similarities[0]], ax=grid, **bar)
+            bar.set_label(f"similarity to {REFERENCE_WORDS[reference]}")
+            bar.outline.set_visible(False)
+        marks = [mark for name, mark in ((HOLLOW, HATCHED), (CROSS, MARKS[CROSS])) if name in notes]
+        if marks:
+            figure.legend(handles=marks, loc="outside lower center", ncols=2)
+    return figure
+
+
+def similarity_by_density(
+    results: "Results",
+    *,
+    kind: str = "similarity",
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
+    reference: str = "dense",
+) -> Figure:
+    """Similarity against density, one panel per layer, all measures in each.
+
+    `kind`: "similarity" or "distance", which are not on one scale.
+    """
+    scores = of_kind(select(results, measures, view, reference), kind)
+    layers = layers_in(scores)
+    columns = min(2, len(layers))
+    rows = -(-len(layers) // columns)
+    with new_figure(height=1.55 * rows + 0.9) as (figure, notes):
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        for place, axes in enumerate(grid.flat):
+            if place >= len(layers):
+                axes.set_axis_off()
+                continue
+            for measure in measures_in(scores):
+                chosen = (scores["layer_index"] == layers.index[place]) & (scores["measure"] == measure)
+                summary = over_seeds(scores[chosen], "level")
+                style = STYLES[measure]
+                draw(
+                    axes,
+                    summary["density"],
+                    summary,
+                    style.colour,
+                    style.marker,
+                    title(measure),
+                    notes,
+                    size=3.5,
+                )
+            axes.set_title(layers.iloc[place], loc="left")
+            density_axis(axes, scores["density"], few=True)
+            axes.tick_params(labelbottom=place + columns >= len(layers))
+            if place + columns >= len(layers):
+                axes.set_xlabel("density")
+            value_axis(axes, scores["value"], kind)
+        figure.supylabel(f"{kind} to {REFERENCE_WORDS[reference]}", fontsize=9)
+        spare = grid.flat[-1] if grid.size > len(layers) else None
+        if spare is None:
+            legend(figure, grid.flat[0], notes)
+        else:
+            legend(spare, grid.flat[0], notes, loc="center", ncols=1 if len(measures_in(scores)) < 8 else 2)
+    return figure
+
+
+def layer_profiles(
+    results: "Results",
+    *,
+    density: float = 0.1,
+    kind: str = "similarity",
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
+    reference: str = "dense",
+) -> Figure:
+    """All measures on one axis along the layers, at the level whose density is nearest to `density`.
+
+    `kind`: "similarity" or "distance", which are not on one scale.
+    """
+    scores = of_kind(select(results, measures, view, reference), kind)
+    level = nearest_level(results, density)
+    scores = scores[scores["level"] == level]
+    with new_figure(height=4.3) as (figure, notes):
+        axes = figure.add_subplot()
+        for measure in measures_in(scores):
+            summary = over_seeds(scores[scores["measure"] == measure], "layer_index")
+            style = STYLES[measure]
+            draw(axes, range(len(summary)), summary, style.colour, style.marker, title(measure), notes)
+        layer_axis(axes, layers_in(scores))
+        value_axis(axes, scores["value"], kind)
+        axes.set_ylabel(f"{kind} to {REFERENCE_WORDS[reference]}")
+        axes.set_title(f"density {percent(densities(results)[level])}", loc="left")
+        legend(figure, axes, notes)
+    return figure
+
+
+def measure_agreement(
+    results: "Results",
+    *,
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
+    reference: str = "dense",
+) -> Figure:
+    """Kendall's τ between measures over (layer, level), measures that agree side by side.
+
+    Only scores whose status is ok count, see `disagreement.rank_agreement`; a cross is a τ that does not exist.
+    """
+    agreement = clustered(rank_agreement(select(results, measures, view, reference)))
+    names = [title(measure) for measure in agreement.index]
+    side = min(WIDTH, 3 + 0.6 * len(names))
+    with new_figure(side, 0.85 * side) as (figure, notes):
+        axes = figure.add_subplot()
+        seaborn.heatmap(
+            agreement.set_axis(names).set_axis(names, axis=1),
+            ax=axes,
+            cmap=AGREEMENT_MAP,
+            vmin=-1,
+            vmax=1,
+            square=True,
+            linewidths=1,
+            annot=True,
+            fmt=".2f",
+            annot_kws={"size": max(4.5, 10 - 0.25 * len(names))},
+            cbar_kws={"label": "Kendall's τ", "shrink": 0.75},
+        )
+        axes.grid(False)
+        for row, column in np.argwhere(agreement.isna().to_numpy()):
+            axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d")
+            notes.add(CROSS)
+        axes.tick_params(length=0)
+        axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(axes.get_yticks(), names, rotation=0)
+        axes.set(xlabel="", ylabel="")
+    return figure
