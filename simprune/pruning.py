@@ -5,6 +5,7 @@ with their product, so a pruned weight is zero whatever momentum or weight decay
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -109,7 +110,7 @@ def prune_to(
         return
     modules = [module for name, module in prunable(network) if not (keep_output and name == OUTPUT)]
     method = {"magnitude": prune.L1Unstructured, "random": prune.RandomUnstructured}[criterion]
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _in_plain_order(modules):
         torch.default_generator.manual_seed(seed)
         for group in [modules] if scope == "global" else [[module] for module in modules]:
             kept = sum(int(module.weight_mask.sum()) for module in group)
@@ -120,6 +121,23 @@ def prune_to(
                 )
             if left < kept:
                 prune.global_unstructured([(m, "weight") for m in group], method, amount=kept - left)
+
+
+@contextmanager
+def _in_plain_order(modules: list[nn.Module]) -> Iterator[None]:
+    """Lay weights and masks in memory in the order of their indices: PyTorch's pruning flattens them with `view`."""
+    others = [module for module in modules if not module.weight.is_contiguous()]
+    _lay(others, torch.contiguous_format)
+    try:
+        yield
+    finally:
+        _lay(others, torch.channels_last)
+
+
+def _lay(modules: list[nn.Module], memory_format: torch.memory_format) -> None:
+    for module in modules:
+        module.to(memory_format=memory_format)
+        module.weight = module.weight_orig * module.weight_mask
 
 
 def check_levels(sizes: dict[str, int], *, scope: str, rate: float, levels: int) -> None:

@@ -131,7 +131,7 @@ def test_change_is_dated_by_the_first_density_below_the_threshold():
 def test_agreement_facts_name_the_extreme_pairs(results, monkeypatch):
     names = ["mean_cca", "svcca", "nbs"]
     matrix = pd.DataFrame([[1, 0.2, 0.5], [0.2, 1, 0.8], [0.5, 0.8, 1]], index=names, columns=names)
-    monkeypatch.setattr(findings, "rank_agreement", lambda scores: matrix)
+    monkeypatch.setattr(findings.results, "rank_agreement", lambda scores: matrix)
     fact = findings.agreement_facts(results)
     assert (fact["least"], fact["median"], fact["greatest"]) == ("0.20", "0.50", "0.80")
     assert fact["least_pair"] == "mean CCA and SVCCA"

@@ -120,3 +120,20 @@ def test_levels_that_would_empty_a_layer_or_the_network_are_refused():
     pruning.check_levels(sizes, scope="global", rate=0.5, levels=9)
     with pytest.raises(InputError, match="levels: 10 at rate 0.5 leave fewer weights than the network has layers"):
         pruning.check_levels(sizes, scope="global", rate=0.5, levels=10)
+
+
+@pytest.mark.parametrize("architecture", ["vgg", "resnet20"])
+@pytest.mark.parametrize("criterion", ["magnitude", "random"])
+def test_masks_do_not_depend_on_how_weights_lie_in_memory(architecture, criterion):
+    def network():
+        return models.build(architecture, channels=3, image_size=32, classes=10, width=0.5)
+
+    last = pruned(0.3, network=pruning.attach_masks(network()), criterion=criterion)
+    plain = pruned(
+        0.3, network=pruning.attach_masks(network().to(memory_format=torch.contiguous_format)), criterion=criterion
+    )
+    assert torch.equal(flat(pruning.masks(last)), flat(pruning.masks(plain)))
+    conv = next(module for module in last.modules() if isinstance(module, nn.Conv2d) and module.in_channels > 1)
+    for tensor in (conv.weight_orig, conv.weight_mask, conv.weight):
+        assert tensor.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(conv.weight, conv.weight_orig * conv.weight_mask)

@@ -1,11 +1,6 @@
-"""What a run found, in numbers and in words: the tables under the figures and the sentences of their captions.
+"""Tables and sentences of a results page, and of the methods pages."""
 
-Every number that the book's prose names is computed here from the tables of a run, so that prose and tables
-agree whatever the parameters. A mean is over seeds; a range from the least to the greatest follows it where
-seeds differ.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +8,26 @@ import pandas as pd
 
 from simprune.data import DATASETS
 from simprune.disagreement import clustered, is_ok, rank_agreement, verdicts
-from simprune.errors import InputError, check_choice
+from simprune.findings.common import (
+    INVARIANCE_WORDS,
+    NO_VALUE,
+    REFERENCE_WORDS,
+    REMARK,
+    accuracy_percent,
+    counted,
+    densities,
+    layers_in,
+    listed,
+    measures_in,
+    named,
+    nearest_level,
+    over_seeds,
+    percent,
+    score_text,
+    select,
+    spread,
+    title,
+)
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
 
@@ -25,147 +39,6 @@ TOLERANCE = 0.01
 # A layer counts as changed once its similarity is below this.
 CHANGED = 0.9
 
-NO_VALUE = "–"
-REMARK = "*"
-PER_CENT = "\u00a0%"
-
-PROPER_NAMES = ("Jaccard", "Jensen", "Procrustes")
-
-REFERENCE_WORDS = {
-    "dense": "the dense network",
-    "previous": "the network one level before",
-    "sibling": "a dense network of another seed",
-    "untrained": "the untrained network",
-}
-
-
-INVARIANCE_WORDS = {
-    "translation": "shift",
-    "isotropic_scaling": "scale",
-    "permutation": "permutation of units",
-    "orthogonal": "rotation",
-    "invertible_linear": "invertible linear map",
-}
-
-
-# Choosing and summing up ------------------------------------------------------------------------------------
-
-
-def select(
-    results: "Results",
-    measures: Sequence[str] | None = None,
-    view: str | None = None,
-    reference: str = "dense",
-) -> pd.DataFrame:
-    """The scores of one reference and one view (default: the experiment's first), of all measures or of those named.
-
-    Raises `InputError` for what the results do not hold.
-    """
-    table = results.similarity
-    check_choice("reference", reference, table["reference"].unique())
-    check_choice("view", view := view or results.experiment.views[0], table["view"].unique())
-    chosen = table[(table["reference"] == reference) & (table["view"] == view)]
-    if measures is None:
-        return chosen
-    held = chosen["measure"].unique()
-    return chosen[chosen["measure"].isin([check_choice("measures", name, held) for name in measures])]
-
-
-def measures_in(scores: pd.DataFrame) -> list[str]:
-    """The measures of a table of scores, in its order."""
-    return list(scores["measure"].unique())
-
-
-def layers_in(scores: pd.DataFrame) -> pd.Series:
-    """Layer index → layer name, in network order."""
-    return scores.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
-
-
-def over_seeds(table: pd.DataFrame, by: str | list[str]) -> pd.DataFrame:
-    """Mean, least and greatest `value` over seeds for each group, its `density`, and whether every status is ok.
-
-    A seed without a value is left out of the mean, and `ok` is False there.
-    """
-    groups = table.groupby(by, sort=True)
-    return pd.DataFrame(
-        {
-            "mean": groups["value"].mean(),
-            "low": groups["value"].min(),
-            "high": groups["value"].max(),
-            "density": groups["density"].mean(),
-            "ok": is_ok(table["status"]).groupby([table[name] for name in np.atleast_1d(by)]).all(),
-        }
-    )
-
-
-def densities(results: "Results") -> pd.Series:
-    """Level → measured density, the mean over seeds."""
-    return results.performance.groupby("level")["density"].mean()
-
-
-def nearest_level(results: "Results", density: float) -> int:
-    """The level whose measured density is nearest to `density` in ratio.
-
-    Raises `InputError` if `density` is not in (0, 1].
-    """
-    if not 0 < density <= 1:
-        raise InputError(f"density: {density!r} is not in (0, 1]")
-    return int((np.log(densities(results)) - np.log(density)).abs().idxmin())
-
-
-# Words ------------------------------------------------------------------------------------------------------
-
-
-def title(measure: str) -> str:
-    """A measure's name in figures, tables and sentences."""
-    return MEASURES[measure].title
-
-
-def named(measure: str) -> str:
-    """A measure's name within a sentence: small, but for proper names and abbreviations."""
-    name = title(measure)
-    return name if name.split()[0].isupper() or name.startswith(PROPER_NAMES) else name[0].lower() + name[1:]
-
-
-def percent(share: float, digits: int = 3) -> str:
-    """A share in per cent with that many significant digits."""
-    return f"{100 * share:.{digits}g}{PER_CENT}"
-
-
-def accuracy_percent(accuracy: float) -> str:
-    """An accuracy in per cent with one decimal."""
-    return f"{100 * accuracy:.1f}{PER_CENT}"
-
-
-def listed(words: Iterable[str]) -> str:
-    """Words as an enumeration: "a", "a and b", "a, b and c"."""
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things: "one level", "12 levels"."""
-    return f"one {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _spread(summary: pd.Series, form) -> str:
-    """A mean, with its range where seeds differ."""
-    if np.isnan(summary["mean"]):
-        return NO_VALUE
-    mark = "" if summary["ok"] else REMARK
-    text = form(summary["mean"]) + mark
-    low, high = form(summary["low"]), form(summary["high"])
-    if low == high:
-        return text
-    return f"{text} ({low.removesuffix(PER_CENT)}–{high})"
-
-
-def _score(value: float) -> str:
-    return f"{value:.3f}"
-
-
-# Tables -----------------------------------------------------------------------------------------------------
-
 
 def accuracy_table(results: "Results") -> pd.DataFrame:
     """Level, density and accuracies, as text."""
@@ -173,7 +46,7 @@ def accuracy_table(results: "Results") -> pd.DataFrame:
     columns = {"density": densities(results).map(percent)}
     for words, column in (("test accuracy", "test_accuracy"), ("training accuracy", "train_accuracy")):
         summary = over_seeds(table.assign(value=table[column], status="ok"), "level")
-        columns[words] = [_spread(row, accuracy_percent) for _, row in summary.iterrows()]
+        columns[words] = [spread(row, accuracy_percent) for _, row in summary.iterrows()]
     return pd.DataFrame(columns).rename_axis(index=None, columns="level")
 
 
@@ -183,7 +56,7 @@ def similarity_table(results: "Results", **choice) -> pd.DataFrame:
     A star marks a score whose status is not "ok" for every seed, a dash a score without a value.
     """
     summary = over_seeds(select(results, **choice), ["measure", "layer_index", "level"])
-    text = summary["mean"].map(_score).where(summary["ok"], summary["mean"].map(_score) + REMARK)
+    text = summary["mean"].map(score_text).where(summary["ok"], summary["mean"].map(score_text) + REMARK)
     text = text.where(summary["mean"].notna(), NO_VALUE)
     return _with_names(text.unstack("level"), results, **choice).rename(columns=densities(results).map(percent))
 
@@ -193,7 +66,7 @@ def profile_table(results: "Results", *, density: float = 0.1, **choice) -> pd.D
     scores = select(results, **choice)
     scores = scores[scores["level"] == nearest_level(results, density)]
     summary = over_seeds(scores, ["measure", "layer_index"])
-    text = pd.Series([_spread(row, _score) for _, row in summary.iterrows()], index=summary.index)
+    text = pd.Series([spread(row, score_text) for _, row in summary.iterrows()], index=summary.index)
     table = text.unstack("measure")[measures_in(scores)]
     return table.rename(index=layers_in(scores), columns=title).rename_axis(index=None, columns="layer")
 
@@ -210,7 +83,7 @@ def remarks_table(results: "Results", **choice) -> pd.DataFrame:
 def side_by_side(comparisons: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Tables of `simprune.compare` by name, as one table of text: a row for each measure, a column for each name."""
     columns = {
-        name: [_spread(row, _score) for _, row in _single(table).iterrows()] for name, table in comparisons.items()
+        name: [spread(row, score_text) for _, row in _single(table).iterrows()] for name, table in comparisons.items()
     }
     measures = next(iter(comparisons.values())).index
     return pd.DataFrame(columns, index=[title(measure) for measure in measures]).rename_axis(columns="measure")
@@ -320,7 +193,7 @@ def accuracy_sentence(results: "Results") -> str:
     table = results.performance
     accuracy = over_seeds(table.assign(value=table["test_accuracy"], status="ok"), "level")
     dense, last = accuracy.iloc[0], accuracy.iloc[-1]
-    text = f"The dense network classifies {_spread(dense, accuracy_percent)} of the test images correctly"
+    text = f"The dense network classifies {spread(dense, accuracy_percent)} of the test images correctly"
     if len(accuracy) == 1:
         return f"{text}."
     lasting = accuracy[(accuracy["mean"] >= dense["mean"] - TOLERANCE).cummin()]
