@@ -21,7 +21,7 @@ from simprune.training import SCHEDULES, Recipe
 ALL = "all"
 
 # Part of every hash: raise it when a change of the code changes the numbers of a seed or the layout of its tables.
-RESULTS_SCHEMA = 1
+RESULTS_SCHEMA = 2
 
 FIRST_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
 

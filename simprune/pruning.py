@@ -110,7 +110,7 @@ def prune_to(
         return
     modules = [module for name, module in prunable(network) if not (keep_output and name == OUTPUT)]
     method = {"magnitude": prune.L1Unstructured, "random": prune.RandomUnstructured}[criterion]
-    with torch.random.fork_rng(devices=[]), _in_plain_order(modules):
+    with torch.random.fork_rng(devices=[]), _ready_for_torch(modules):
         torch.default_generator.manual_seed(seed)
         for group in [modules] if scope == "global" else [[module] for module in modules]:
             kept = sum(int(module.weight_mask.sum()) for module in group)
@@ -124,20 +124,26 @@ def prune_to(
 
 
 @contextmanager
-def _in_plain_order(modules: list[nn.Module]) -> Iterator[None]:
-    """Lay weights and masks in memory in the order of their indices: PyTorch's pruning flattens them with `view`."""
-    others = [module for module in modules if not module.weight.is_contiguous()]
-    _lay(others, torch.contiguous_format)
+def _ready_for_torch(modules: list[nn.Module]) -> Iterator[None]:
+    """Make what PyTorch's pruning takes for granted true, and set the order in memory back afterwards.
+
+    It judges `weight`, which a forward pass alone makes of `weight_orig` and the mask: in a network whose state was
+    just loaded that is still the weight from before. And it flattens with `view`, which asks for the plain order.
+    """
+    last = [module for module in modules if not module.weight_orig.is_contiguous()]
+    for module in last:
+        module.to(memory_format=torch.contiguous_format)
+    for module in modules:
+        _refresh(module)
     try:
         yield
     finally:
-        _lay(others, torch.channels_last)
+        for module in last:
+            _refresh(module.to(memory_format=torch.channels_last))
 
 
-def _lay(modules: list[nn.Module], memory_format: torch.memory_format) -> None:
-    for module in modules:
-        module.to(memory_format=memory_format)
-        module.weight = module.weight_orig * module.weight_mask
+def _refresh(module: nn.Module) -> None:
+    module.weight = module.weight_orig * module.weight_mask
 
 
 def check_levels(sizes: dict[str, int], *, scope: str, rate: float, levels: int) -> None:
