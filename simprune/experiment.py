@@ -11,7 +11,7 @@ from typing import Any
 
 from simprune.comparison import REFERENCES
 from simprune.data import AUGMENTATIONS, DATASETS, FOLDER_PREFIX, check_dataset
-from simprune.errors import InputError, check_choice
+from simprune.errors import InputError, check_choice, shown
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES, build
 from simprune.pruning import CRITERIA, OUTPUT, RETRAINING, SCOPES, check_levels, prunable
@@ -199,7 +199,7 @@ class Experiment:
         self._set("rewind_step", _whole("rewind_step", self.rewind_step, 0))
         for flag in ("one_shot", "keep_output"):
             if not isinstance(getattr(self, flag), bool):
-                raise InputError(f"{flag}: {getattr(self, flag)!r} is neither True nor False")
+                raise InputError(f"{flag}: {shown(getattr(self, flag))} is neither True nor False")
         if self.train_size != ALL:
             most = (spec.train_size, "training images") if spec else ()
             self._set("train_size", _whole("train_size", self.train_size, 1, *most))
@@ -212,7 +212,8 @@ class Experiment:
 
     def check_shapes(self, *, channels: int, image_size: int | tuple[int, int], classes: int) -> None:
         """Raise `InputError` if the network can't be built for such images, or if pruning would empty it."""
-        network = build(self.architecture, channels=channels, image_size=image_size, classes=classes, width=self.width)
+        images = {"channels": channels, "image_size": image_size, "classes": classes}
+        network = build(self.architecture, **images, width=self.width, device="meta")
         sizes = {
             layer: module.weight.numel()
             for layer, module in prunable(network)
@@ -305,7 +306,7 @@ def _listed(field: str, values: Any) -> tuple:
     try:
         values = tuple(values)
     except TypeError:
-        raise InputError(f"{field}: {values!r} is not a list") from None
+        raise InputError(f"{field}: {shown(values)} is not a list") from None
     if not values:
         raise InputError(f"{field}: none given; give at least one")
     return values
@@ -323,7 +324,7 @@ def _seeds(values: Any) -> tuple[int, ...]:
 
 def _whole(field: str, value: Any, low: int, high: int | None = None, of: str = "") -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        raise InputError(f"{field}: {value!r} is not a whole number of at least {low}")
+        raise InputError(f"{field}: {shown(value)} is not a whole number of at least {low}")
     if high is not None and value > high:
         raise InputError(f"{field}: {value} is more than the {high:,} {of}")
     return int(value)
@@ -331,5 +332,5 @@ def _whole(field: str, value: Any, low: int, high: int | None = None, of: str = 
 
 def _number(field: str, value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not low < value < high:
-        raise InputError(f"{field}: {value!r} is not a number between {low} and {high}, both excluded")
+        raise InputError(f"{field}: {shown(value)} is not a number between {low} and {high}, both excluded")
     return float(value)
