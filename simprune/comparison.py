@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simprune.errors import InputError, check_choice
+from simprune.errors import InputError, check_choice, shown
 from simprune.measures import MEASURES, Measure, Pair, Score, chance_corrected
 from simprune.measures.chance import null_values
-from simprune.measures.core import FEWEST_INPUTS, pair_of, undefined
+from simprune.measures.core import FEWEST_INPUTS, pair_of, score_of, undefined
 from simprune.representations import VIEWS, Representation, as_activations, decompose, nonfinite
 
 REFERENCES = ("dense", "previous", "sibling", "untrained")
@@ -37,7 +37,7 @@ def compare(
     """
     chosen = _representation_measures(measures)
     pair = pair_of(X, Y, view, seed)
-    scores = {measure.id: _score(measure, pair) for measure in chosen}
+    scores = {measure.id: score_of(measure, pair) for measure in chosen}
     table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status"])
     table.index.name = "measure"
     table.attrs = {
@@ -64,7 +64,7 @@ def shuffled_null(
         raise InputError(f"shuffles: {shuffles!r} is not at least 1")
     chosen = _representation_measures(measures)
     pair = pair_of(X, Y, view, seed)
-    scores = {measure.id: _score(measure, pair) for measure in chosen}
+    scores = {measure.id: score_of(measure, pair) for measure in chosen}
     defined = [measure for measure in chosen if not scores[measure.id].status.startswith("undefined")]
     nulls = pd.DataFrame(null_values(pair, defined, shuffles, seed))
     table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status"])
@@ -91,20 +91,48 @@ def _representation_measures(measures: Sequence[str] | None) -> list[Measure]:
 def _measures(measures: Sequence[str] | None) -> list[Measure]:
     if isinstance(measures, str):
         measures = [measures]
-    return [MEASURES[check_choice("measures", name, MEASURES)] for name in (MEASURES if measures is None else measures)]
-
-
-def _score(measure: Measure, pair: Pair) -> Score:
-    """The score of a pair of representations; where there is none, nan and a status that says why."""
-    if pair.x.rank == 0 or pair.y.rank == 0:
-        return undefined("constant representation")
     try:
-        score = measure.score(pair)
-    except torch.linalg.LinAlgError:
-        return undefined("the decomposition did not converge")
-    if score.value != score.value and not score.status.startswith("undefined"):
-        return undefined("not a number")
-    return score
+        names = tuple(MEASURES if measures is None else measures)
+    except TypeError:
+        raise InputError(f"measures: {shown(measures)} is not a list of names") from None
+    return [MEASURES[check_choice("measures", name, MEASURES)] for name in names]
+
+
+# ------------------------------------------------------------------------ decomposed, ready for many pairs
+
+
+def decomposed_views(
+    activations: Tensor, views: Iterable[str], measures: Sequence[Measure], seed: int
+) -> dict[str, Representation | Score]:
+    """One layer in each view, decomposed, with what `measures` derive from it alone; or why there is none.
+
+    A 2-D layer has one decomposition, the same object, for all views.
+    """
+    views = tuple(views)
+    if wrong := nonfinite(activations):
+        return dict.fromkeys(views, undefined(f"{wrong} NaN or infinite activations"))
+    if activations.ndim == 2:
+        return dict.fromkeys(views, _decomposed(activations, "flatten", measures, seed)) if views else {}
+    return {view: _decomposed(activations, view, measures, seed) for view in views}
+
+
+def _decomposed(activations: Tensor, view: str, measures: Sequence[Measure], seed: int) -> Representation:
+    representation = decompose(activations, view, seed)
+    if representation.rank:
+        for measure in measures:
+            for build in measure.prepare:
+                representation.paired.feature(build)
+    representation.forget_gram()
+    return representation
+
+
+def pair_scores(x: Representation | Score, y: Representation | Score, measures: Sequence[Measure]) -> list[Score]:
+    """The score of each measure; where there is no representation, its undefined score instead."""
+    for part in (x, y):
+        if isinstance(part, Score):
+            return [part] * len(measures)
+    pair = Pair(x, y)
+    return [score_of(measure, pair) for measure in measures]
 
 
 # ---------------------------------------------------------------------------------- a pruning run
@@ -266,22 +294,8 @@ class RunComparison:
 
     def _parts(self, activations: Tensor) -> dict[str, Representation | Score]:
         """One layer in each view, decomposed; a 2-D layer has one decomposition for all views."""
-        if not self._of["representations"]:
-            return {}
-        if wrong := nonfinite(activations):
-            return dict.fromkeys(self.views, undefined(f"{wrong} NaN or infinite activations"))
-        if activations.ndim == 2:
-            return dict.fromkeys(self.views, self._decomposed(activations, "flatten")) if self.views else {}
-        return {view: self._decomposed(activations, view) for view in self.views}
-
-    def _decomposed(self, activations: Tensor, view: str) -> Representation:
-        representation = decompose(activations, view, self.seed)
-        if representation.rank:
-            for measure in self._of["representations"]:
-                for build in measure.prepare:
-                    representation.paired.feature(build)
-        representation.forget_gram()
-        return representation
+        measures = self._of["representations"]
+        return decomposed_views(activations, self.views, measures, self.seed) if measures else {}
 
     def _kept(self, network: _Network) -> _Network:
         """The network without the activations that no measure will ask for; the logits stay."""
@@ -303,16 +317,9 @@ class RunComparison:
         for view, part in parts.items():
             other = reference.parts[layer, view]
             if id(part) not in done:
-                done[id(part)] = self._pair_scores(other, part)
+                done[id(part)] = pair_scores(other, part, self._of["representations"])
             for measure, score in zip(self._of["representations"], done[id(part)], strict=True):
                 yield view, measure.id, score
-
-    def _pair_scores(self, x: Representation | Score, y: Representation | Score) -> list[Score]:
-        for part in (x, y):
-            if isinstance(part, Score):
-                return [part] * len(self._of["representations"])
-        pair = Pair(x, y)
-        return [_score(measure, pair) for measure in self._of["representations"]]
 
     def _output_score(self, measure: Measure, reference: _Network, current: _Network) -> Score:
         wrong = nonfinite(reference.logits) + nonfinite(current.logits)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import torch
 
-from simprune.measures.core import Measure, Pair
+from simprune.measures.core import Measure, Pair, score_of
 
 
 def null_values(pair: Pair, measures: Iterable[Measure], shuffles: int, seed: int) -> dict[str, list[float]]:
-    """Values of each measure with the inputs of Y in `shuffles` random orders: id -> values.
+    """Values of each measure with the inputs of Y in `shuffles` random orders: id -> values, nan where undefined.
 
     The decomposition of Y is put in order with its inputs, not made again.
     """
@@ -20,7 +20,7 @@ def null_values(pair: Pair, measures: Iterable[Measure], shuffles: int, seed: in
     for _ in range(shuffles):
         shuffled = Pair(pair.x, pair.y.shuffled(generator))
         for measure in measures:
-            values[measure.id].append(measure.score(shuffled).value)
+            values[measure.id].append(score_of(measure, shuffled).value)
     return values
 
 

@@ -175,6 +175,19 @@ def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
     return Pair(decompose(x, view, seed), decompose(y.to(x.device), view, seed))
 
 
+def score_of(measure: Measure, pair: Pair) -> Score:
+    """The score of a pair of representations; where there is none, nan and a status that says why."""
+    if pair.x.rank == 0 or pair.y.rank == 0:
+        return undefined("constant representation")
+    try:
+        score = measure.score(pair)
+    except torch.linalg.LinAlgError:
+        return undefined("the decomposition did not converge")
+    if score.value != score.value and not score.status.startswith("undefined"):
+        return undefined("not a number")
+    return score
+
+
 def rank_notes(pair: Pair) -> Iterator[str]:
     """Which of the two has a rank below what its columns and rows allow, and how many dead columns."""
     for name, side in (("X", pair.x), ("Y", pair.y)):

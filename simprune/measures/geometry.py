@@ -1,7 +1,7 @@
 """Matrices over pairs of inputs, which kernel, distance and neighbour measures share."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -47,8 +47,14 @@ class Symmetric:
 
 def shuffled_triangle(triangle: Tensor, order: Tensor) -> Tensor:
     """`upper` of a symmetric matrix with rows and columns in another order."""
+    return triangle[_positions(order)]
+
+
+@lru_cache(maxsize=1)  # all triangles of a representation are put in the same order, the same tensor
+def _positions(order: Tensor) -> Tensor:
+    """Where the entries of `upper` of a symmetric matrix with rows and columns in another order come from."""
     rows = len(order)
-    return torch.cat([triangle[upper_position(order[index], order[index + 1 :], rows)] for index in range(rows)])
+    return torch.cat([upper_position(order[index], order[index + 1 :], rows) for index in range(rows)])
 
 
 def centred_twice(matrix: Tensor) -> Tensor:
