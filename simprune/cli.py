@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 the run failed, 2 the arguments were wrong, 130 interrupted.
 """
 
+import stat
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from simprune.errors import InputError
+from simprune.errors import InputError, shown
 
 FAILED, WRONG_ARGUMENTS, INTERRUPTED = 1, 2, 130
 
@@ -39,7 +40,7 @@ def _seeds(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in _listed(text))
     except ValueError:
-        raise InputError(f"seeds: {text!r} is not a list of whole numbers such as 0,1,2") from None
+        raise InputError(f"seeds: {shown(text)} is not a list of whole numbers such as 0,1,2") from None
 
 
 def _train_size(text: str | None) -> int | str | None:
@@ -79,12 +80,15 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     resume: Annotated[bool, typer.Option(help="Use what is stored; --no-resume computes all afresh.")] = True,
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
+    diagnostics: Annotated[
+        bool, typer.Option("--diagnostics", help="Add nulls, samples and other controls of the scores.")
+    ] = False,
 ) -> None:
     """Train, prune and compare; results that are stored are read, not computed again."""
     fields: dict[str, Any] = {
         name: value
         for name, value in locals().items()
-        if name not in {"data", "download", "store", "device", "resume", "progress"}
+        if name not in {"data", "download", "store", "device", "resume", "progress", "diagnostics"}
     }
     fields |= {
         "seeds": _seeds(seeds),
@@ -104,6 +108,7 @@ def run(
         resume=resume,
         progress=progress,
         download=download,
+        diagnostics=diagnostics,
     )
     console.print(_performance_table(results.performance))
     similarity = results.similarity
@@ -112,6 +117,9 @@ def run(
         f"({int(similarity['value'].isna().sum()):,} undefined) in\n{results.directory}",
         soft_wrap=True,
     )
+    if diagnostics:
+        rows = sum(map(len, results.diagnostics.values()))
+        console.print(f"{len(results.diagnostics)} tables of diagnostics, {rows:,} rows", soft_wrap=True)
 
 
 def _performance_table(performance) -> Table:
@@ -193,14 +201,14 @@ def _array(name: str, file: Path):
     import numpy as np
 
     try:
-        array = np.load(file, allow_pickle=False)
+        if stat.S_ISREG(file.stat().st_mode):
+            # Mapped, not read: a header that claims more than the file holds is refused with nothing allocated.
+            return np.lib.format.open_memmap(file, mode="r")
     except OSError as error:
-        raise InputError(f"{name}: {str(file)!r} can't be read ({error.strerror or error})") from None
-    except (ValueError, EOFError):
-        raise InputError(f"{name}: {str(file)!r} is not a .npy file of numbers") from None
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{name}: {str(file)!r} holds several arrays; give a .npy file with one")
-    return array
+        raise InputError(f"{name}: {shown(str(file))} can't be read ({error.strerror or error})") from None
+    except Exception:  # of a damaged header NumPy's reader raises what it likes
+        pass
+    raise InputError(f"{name}: {shown(str(file))} is not a .npy file of numbers")
 
 
 @app.command()

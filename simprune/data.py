@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from simprune.errors import InputError, check_choice
+from simprune.errors import InputError, check_choice, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,6 +32,12 @@ EMBEDDED_FILE = Path(__file__).parent / "datasets" / "fashion_mnist_mini.npz"
 FOLDER_PREFIX = "folder:"
 PROBE_SEED = 0
 SUBSET_SEED = 0
+# Files of images are not trusted: what these formats hold is pictures only, and none is decoded whose size, known
+# from its first bytes, is beyond what the networks here can take.
+IMAGE_FORMATS = ("PNG", "JPEG", "PPM", "BMP", "TIFF", "WEBP")
+LARGEST_SIDE = 1024
+LARGEST_ENCODED_PIXEL = 32  # bytes; a stored image takes far fewer for a pixel
+LONGEST_FOLDER_NAME = 100  # it becomes part of the name of the results' folder
 
 
 @dataclass(frozen=True)
@@ -230,8 +236,22 @@ class Dataset:
 def check_dataset(name: str) -> str:
     """Return `name` if it is one of `DATASETS` or "folder:PATH"; else raise `InputError`. Reads no file."""
     if isinstance(name, str) and name.startswith(FOLDER_PREFIX):
-        if name.removeprefix(FOLDER_PREFIX) in ("", "PATH"):
+        path = name.removeprefix(FOLDER_PREFIX)
+        if path in ("", "PATH"):
             raise InputError(f"dataset: {name!r} needs the path of a folder with train/ and test/ in it")
+        try:
+            encoded = os.fsencode(path)
+        except UnicodeEncodeError:
+            encoded = b"\0"
+        names = encoded.rstrip(b"/").split(b"/")
+        if b"\0" in encoded or not path.isprintable():
+            raise InputError(
+                f"dataset: {shown(name)} is not a path: it has characters that no name of a folder should have"
+            )
+        if len(names[-1]) > LONGEST_FOLDER_NAME or max(map(len, names)) > 255 or len(encoded) > 4000:
+            raise InputError(
+                f"dataset: the path {shown(path)} is too long; its last name can have {LONGEST_FOLDER_NAME} bytes"
+            )
         return name
     return check_choice("dataset", name, (*DATASETS, f"{FOLDER_PREFIX}PATH"))
 
@@ -360,7 +380,7 @@ def stratified_draw(labels: Tensor, size: int, seed: int) -> Tensor:
 def _check_size(field: str, size: object, smallest: int, largest: int) -> None:
     whole = isinstance(size, Integral) and not isinstance(size, bool)
     if not whole or not smallest <= size <= largest:
-        raise InputError(f"{field}: {size!r} is not a whole number from {smallest} to {largest}")
+        raise InputError(f"{field}: {shown(size)} is not a whole number from {smallest} to {largest}")
 
 
 # --- putting a dataset together -----------------------------------------------------------------------------
@@ -540,6 +560,10 @@ def _read_idx(spec: DatasetSpec, root: Path) -> list[Arrays]:
     read = []
     for file in _TORCHVISION_FILES[spec.name]:
         path = root / file
+        images = spec.train_size if "train" in path.name else spec.test_size
+        size = 16 + images * spec.image_size**2
+        if path.stat().st_size > size:
+            raise _corrupt(path, f"larger than the {size:,} bytes of the published file", _REFETCH)
         try:
             read.append((read_image_file if "images" in file else read_label_file)(str(path)).numpy())
         except Exception as error:  # the reader asserts, unpacks and reshapes what it finds
@@ -617,7 +641,7 @@ def _load_parquet(spec: DatasetSpec, shards: dict[str, list[Path]]) -> Dataset:
     for paths in shards.values():
         parts = []
         for path in paths:
-            encoded, labels = _read_parquet(path)
+            encoded, labels = _read_parquet(path, spec)
             lossy = lossy or any(item.startswith(b"\xff\xd8") for item in encoded)
             parts.append((_decode_all(encoded, spec, path), labels))
         images, labels = zip(*parts, strict=True)
@@ -626,8 +650,8 @@ def _load_parquet(spec: DatasetSpec, shards: dict[str, list[Path]]) -> Dataset:
     return _from_spec(spec, *splits, source, shards["train"][0].parent)
 
 
-def _read_parquet(path: Path) -> tuple[list[bytes], np.ndarray]:
-    """Return the encoded images and the labels of one file."""
+def _read_parquet(path: Path, spec: DatasetSpec) -> tuple[list[bytes], np.ndarray]:
+    """Return the encoded images and the labels of one file, reading no more than such a dataset can hold."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -642,17 +666,35 @@ def _read_parquet(path: Path) -> tuple[list[bytes], np.ndarray]:
                 f"data: {path} has the columns {', '.join(names)}, where img or image, and label or "
                 f"fine_label, are needed"
             )
-        table = file.read(columns=[image, label])
-        images = table.column(image)
-        if pa.types.is_struct(images.type):
-            images = pc.struct_field(images, "bytes")
-        encoded = images.cast(pa.large_binary()).to_pylist()
-        labels = table.column(label).cast(pa.int64()).to_pylist()
-    except (pa.ArrowException, OSError) as error:  # truncated, another format, another type of column
+        encoded, labels, left = [], [], _largest_encoded(spec)
+        if _claimed(file, (image, label)) > left:
+            raise InputError(f"data: {path} claims more bytes than {spec.name} can have: put a whole copy in its place")
+        for batch in file.iter_batches(batch_size=256, columns=[image, label]):
+            images = batch.column(image)
+            if pa.types.is_struct(images.type):
+                images = pc.struct_field(images, "bytes")
+            left -= images.nbytes
+            encoded += images.cast(pa.large_binary()).to_pylist()
+            labels += batch.column(label).cast(pa.int64()).to_pylist()
+            if left < 0 or len(encoded) > max(spec.train_size, spec.test_size):
+                raise InputError(f"data: {path} holds more than {spec.name} can have: put a whole copy in its place")
+    except (pa.ArrowException, OSError, MemoryError, UnicodeError) as error:  # truncated, another format or column
         raise _corrupt(path, error) from error
     if None in encoded or None in labels:
         raise InputError(f"data: {path} has rows without an image or a label: put a whole copy in its place")
     return encoded, np.array(labels, dtype=np.int64)
+
+
+def _largest_encoded(spec: DatasetSpec) -> int:
+    """Bytes that the encoded images of one file can have at most: those of a whole split, each with room."""
+    return max(spec.train_size, spec.test_size) * (spec.image_size**2 * LARGEST_ENCODED_PIXEL + 1000)
+
+
+def _claimed(file, columns: tuple[str, ...]) -> int:
+    """Bytes that the columns of a Parquet file have when they are unpacked, by its own word."""
+    groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
+    chunks = (group.column(index) for group in groups for index in range(group.num_columns))
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns)
 
 
 def _decode_all(encoded: list[bytes], spec: DatasetSpec, path: Path) -> np.ndarray:
@@ -662,22 +704,36 @@ def _decode_all(encoded: list[bytes], spec: DatasetSpec, path: Path) -> np.ndarr
 
     for row, item in enumerate(encoded):  # threads gain nothing: images this small are mostly overhead
         try:
-            image = _open_image(BytesIO(item))
+            image = _open_image(BytesIO(item), (side, side))
+        except _OtherSize as other:
+            raise InputError(
+                f"data: {path}, row {row}, is {other.height}×{other.width} pixels, where {spec.name} has {side}×{side}"
+            ) from None
         except Exception as error:  # Pillow's plugins raise what they like
             raise _corrupt(path, f"row {row} is not an image") from error
-        if image.size != (side, side):
-            raise InputError(
-                f"data: {path}, row {row}, is {image.height}×{image.width} pixels, where {spec.name} has {side}×{side}"
-            )
         images[row] = np.asarray(_in_mode(image, mode)).reshape(images.shape[1:])
     return images.transpose(0, 3, 1, 2)
 
 
-def _open_image(file: BytesIO | Path) -> "Image":
-    """Return the Pillow image in `file`, read to its end. Raises whatever Pillow raises."""
+class _OtherSize(Exception):
+    """An image has another size than the one that is needed."""
+
+    def __init__(self, size: tuple[int, int]):
+        super().__init__(size)
+        self.width, self.height = size
+
+
+def _open_image(file: BytesIO | Path, size: tuple[int, int] | None = None) -> "Image":
+    """Return the Pillow image in `file`, read to its end. Raises whatever Pillow raises.
+
+    `size` (width, height) is the one that it must have, else at most `LARGEST_SIDE` each way: known, and refused with
+    `_OtherSize`, before the pixels are decoded.
+    """
     from PIL import Image
 
-    with Image.open(file) as image:
+    with Image.open(file, formats=IMAGE_FORMATS) as image:
+        if image.size != size if size else max(image.size) > LARGEST_SIDE:
+            raise _OtherSize(image.size)
         image.load()
     return image
 
@@ -698,15 +754,8 @@ def _load_folder(name: str) -> Dataset:
         raise InputError(f"data: class {odd[0]!r} is in only one of train/ and test/ of {folder}")
     if len(classes) < 2:
         raise InputError(f"data: {folder}/train has one class, {classes[0]!r}, where at least two are needed")
-    images = {split: list(_decode_files(listed[split])) for split in listed}
+    images = _decode_files(listed)
     everything = [*images["train"], *images["test"]]
-    first_path, first = everything[0]
-    for path, image in everything:
-        if image.size != first.size:
-            raise InputError(
-                f"data: {path} is {image.height}×{image.width} pixels, where {first_path} is "
-                f"{first.height}×{first.width}: all images must have one size"
-            )
     mode = "L" if all(image.mode in ("1", "L", "LA") for _, image in everything) else "RGB"
     train, test = (
         _stack(
@@ -739,15 +788,25 @@ def _list_images(folder: Path) -> dict[str, list[Path]]:
     return listed
 
 
-def _decode_files(listed: dict[str, list[Path]]) -> Iterator[tuple[Path, "Image"]]:
-    for path in (path for paths in listed.values() for path in paths):
+def _decode_files(listed: dict[str, dict[str, list[Path]]]) -> dict[str, list[tuple[Path, "Image"]]]:
+    """Decode the images of both splits, which must all have the size of the first."""
+    files = [(split, path) for split, classes in listed.items() for paths in classes.values() for path in paths]
+    decoded, first = {split: [] for split in listed}, None
+    for split, path in files:
         try:
-            image = _open_image(path)
+            image = _open_image(path, first[1].size if first else None)
+        except _OtherSize as other:
+            needed = f"the largest that can be used is {LARGEST_SIDE}×{LARGEST_SIDE}"
+            if first:
+                needed = f"{first[0]} is {first[1].height}×{first[1].width}: all images must have one size"
+            raise InputError(f"data: {path} is {other.height}×{other.width} pixels, where {needed}") from None
         except Exception as error:  # Pillow's plugins raise what they like
             raise _corrupt(path, "not a whole image") from error
         if image.mode.startswith(("I", "F")):
             raise InputError(f"data: {path} has more than 8 bits a pixel, where 8-bit grey or RGB is needed")
-        yield path, image
+        first = first or (path, image)
+        decoded[split].append((path, image))
+    return decoded
 
 
 def _stack(images: list, class_sizes: list[int]) -> Arrays:

@@ -44,13 +44,15 @@ def build(
     classes: int,
     width: float = 1.0,
     seed: int = 0,
+    device: str = "cpu",
 ) -> nn.Module:
     """Build an untrained network on the CPU in float32, with its layers to probe in `network.probed`.
 
     `image_size` is the side of a square image or (height, width), in pixels; `width` multiplies the channels
     of all conv layers (at least one stays). `probed` holds names for `network.get_submodule`, in network
     order; the last is "logits". The initial weights depend on `seed` alone, and the state of the global
-    random number generators is left as it was. Raises `InputError` for values that make no network.
+    random number generators is left as it was. On the `device` "meta" the network has shapes and takes no memory, how
+    ever wide it is. Raises `InputError` for values that make no network.
     """
     check_choice("architecture", architecture, ARCHITECTURES)
     chosen = ARCHITECTURES[architecture]
@@ -60,7 +62,7 @@ def build(
     size = _check_image_size(image_size, architecture)
     _check_width(width, architecture)
     # The CPU's generator is seeded directly: torch.manual_seed would reach those of accelerators as well.
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.default_generator.manual_seed(int(seed))
         network = chosen.build(channels, size, classes, width)
     return network.to(memory_format=torch.channels_last) if chosen.channels_last else network
@@ -107,7 +109,8 @@ def _network(layers: OrderedDict[str, nn.Module], probed: Sequence[str]) -> nn.S
 def _initialise_convs(network: nn.Module) -> None:
     """Draw conv weights from the normal distribution of He et al. 2015 (fan out); leave the rest as it is."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        # On "meta" there is nothing to draw, and PyTorch would load its compiler for it.
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -3,12 +3,16 @@
     <store>/<architecture>-<dataset>-<profile>-<key>/experiment.json
     <store>/<architecture>-<dataset>-<profile>-<key>/seed-<k>/{performance,similarity,sparsity}.parquet
     <store>/<architecture>-<dataset>-<profile>-<key>/seed-<k>/provenance.json      written last: without it, nothing
+    <store>/<architecture>-<dataset>-<profile>-<key>/seed-<k>/diagnostics-<name>.parquet
+    <store>/<architecture>-<dataset>-<profile>-<key>/seed-<k>/diagnostics.json     which of them are whole, of what
     <store>/store.json                                                              the layout's version
     <store>/fingerprints.json                                                       which files hold which data
     <store>/.networks/<network key>/seed-<k>/level-<l>.{pt,json}                    weights; never committed
+    <store>/.locks/*                                                                who is writing what
 
 The user's store is read and written; the results that come with the project are only read. Every file is written
-under another name and then renamed, so that a reader sees a whole file or none.
+under another name and then renamed, so that a reader sees a whole file or none. Who writes holds a lock, and sets aside
+what is not as it was written: it is called `<name>.corrupt` from then on, and said to be.
 """
 
 import dataclasses
@@ -17,6 +21,8 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +30,26 @@ from typing import Any
 import pandas as pd
 import torch
 
+from simprune.diagnostics import DIAGNOSTICS_SCHEMA
 from simprune.errors import InputError
 from simprune.experiment import RESULTS_SCHEMA, Experiment
+from simprune.locks import locked
 
 SHIPPED = Path(__file__).resolve().parent.parent / "book" / "results"
 TABLES = ("performance", "similarity", "sparsity")
+TEMPORARY = ".part-"  # in the name of every file that is being written
+
+Say = Callable[[str], None]
+
+
+class WriteError(OSError):
+    """A file of the store can't be written; the message says which, why and what to do."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename} can't be written ({self.strerror}); what was finished is kept: make room, or give the "
+            f"right to write there, and run the same command again"
+        )
 
 
 def default_root() -> Path:
@@ -53,6 +74,17 @@ class SeedResult:
         """The (reference, view, measure) triples that the similarity table holds."""
         columns = self.similarity[["reference", "view", "measure"]].drop_duplicates()
         return set(columns.itertuples(index=False, name=None))
+
+    @property
+    def networks(self) -> str:
+        """`networks_checksum` of the networks that the tables are of."""
+        return networks_checksum(self.performance)
+
+
+def networks_checksum(performance: pd.DataFrame) -> str:
+    """Checksum of what was measured on networks, times apart: other networks have another."""
+    measured = performance.drop(columns="seconds", errors="ignore").to_dict("list")
+    return hashlib.sha256(json.dumps(measured).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -82,7 +114,7 @@ class Store:
         """Make the user's store ready to be written; raise `InputError` if it can't be."""
         try:
             if _store_schema(self.root) != RESULTS_SCHEMA:
-                write_text(self.root / "store.json", json.dumps({"schema": RESULTS_SCHEMA}) + "\n")
+                self._write_shared(self.root / "store.json", json.dumps({"schema": RESULTS_SCHEMA}) + "\n")
             if not os.access(self.root, os.W_OK):
                 raise PermissionError("it is read-only")
         except OSError as error:
@@ -91,18 +123,59 @@ class Store:
                 f"store: {str(self.root)!r} can't be written ({reason}); choose another with --store"
             ) from None
 
+    # Locks ----------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, experiment: Experiment, seed: int, say: Say) -> Iterator[None]:
+        """The right to write the tables of one seed; waits for a process that has it, and says so."""
+        with self._lock(f"{experiment.name}-seed-{seed}", f"the results of seed {seed}", say):
+            remove_leftovers(self.directory(experiment) / f"seed-{seed}")
+            yield
+
+    @contextmanager
+    def training(self, experiment: Experiment, seed: int, level: int, say: Say) -> Iterator[None]:
+        """The right to write the networks of one seed that share the key of this level: the dense one, or the others.
+
+        Who holds the right to pruned networks may wait for that to dense ones, and never the other way round.
+        """
+        folder = self._network_file(experiment, seed, level).parent
+        with self._lock(f"{folder.parent.name}-seed-{seed}", f"the networks of seed {seed}", say):
+            remove_leftovers(folder)
+            yield
+
+    def _lock(self, name: str, what: str, say: Say) -> AbstractContextManager[None]:
+        return locked(
+            self.root / ".locks" / name,
+            lambda holder: say(f"{what} are being made by {holder}; waiting until it is done (Ctrl-C ends this one)"),
+        )
+
+    def _write_shared(self, file: Path, text: str) -> None:
+        """Write a file that runs of several experiments or seeds write."""
+        with locked(self.root / ".locks" / "shared"):
+            remove_leftovers(file.parent)
+            write_text(file, text)
+
     # Results --------------------------------------------------------------------------------------------------------
 
     def directory(self, experiment: Experiment) -> Path:
         """Where the results of an experiment are written."""
         return self.root / experiment.name
 
-    def read_seed(self, experiment: Experiment, seed: int) -> list[SeedResult]:
-        """What is stored of one seed: from the user's store, then from the shipped results; [] if nothing whole."""
+    def read_seed(self, experiment: Experiment, seed: int, mend: Say | None = None) -> list[SeedResult]:
+        """What is stored of one seed: from the user's store, then from the shipped results; [] if nothing whole.
+
+        `mend`, for who has the right to write it: sets aside what is corrupt, and is told so.
+        """
         found = []
         for root in (self.root, self.shipped):
             if root is not None:
-                result = _read_seed(root / experiment.name, experiment, seed)
+                place = root / experiment.name / f"seed-{seed}"
+                try:
+                    result = _read_seed(place, experiment)
+                except _Corrupt as corrupt:
+                    result = None
+                    if mend is not None and root is self.root:
+                        _set_aside(corrupt, mend)
                 if result is not None:
                     found.append(result)
         return found
@@ -110,47 +183,78 @@ class Store:
     def write_seed(self, experiment: Experiment, seed: int, result: SeedResult) -> SeedResult:
         """Write the tables of one seed, replacing what was there; return them with their place."""
         directory = self.directory(experiment)
-        write_text(directory / "experiment.json", experiment.replace(seeds=(seed,)).to_json() + "\n")
+        self._write_shared(directory / "experiment.json", experiment.replace(seeds=(seed,)).to_json() + "\n")
         target = directory / f"seed-{seed}"
         target.mkdir(parents=True, exist_ok=True)
         (target / "provenance.json").unlink(missing_ok=True)  # from here on the old tables no longer count
         sums = {}
         for table in TABLES:
-            buffer = io.BytesIO()
-            getattr(result, table).to_parquet(buffer, index=False, compression="zstd")
-            write_bytes(target / f"{table}.parquet", buffer.getvalue())
-            sums[table] = hashlib.sha256(buffer.getvalue()).hexdigest()
+            data = _parquet(getattr(result, table))
+            write_bytes(target / f"{table}.parquet", data)
+            sums[table] = hashlib.sha256(data).hexdigest()
         provenance = {**result.provenance, "schema": RESULTS_SCHEMA, "key": experiment.key, "sha256": sums}
         write_text(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
         return dataclasses.replace(result, provenance=provenance, directory=directory)
+
+    def read_diagnostics(self, experiment: Experiment, seed: int, networks: str) -> dict[str, pd.DataFrame]:
+        """The stored diagnostics of one seed that were made of these networks (`SeedResult.networks`), by name."""
+        found = {}
+        for root in (self.shipped, self.root):  # the user's are taken before the shipped ones
+            if root is not None:
+                found |= _read_diagnostics(root / experiment.name / f"seed-{seed}", experiment, networks)
+        return found
+
+    def write_diagnostics(
+        self,
+        experiment: Experiment,
+        seed: int,
+        networks: str,
+        name: str,
+        table: pd.DataFrame,
+        provenance: dict[str, Any],
+    ) -> None:
+        """Write one table of diagnostics of these networks, beside the others of the same networks.
+
+        The list of tables with their checksums comes last. From it go those of other networks.
+        """
+        place = self.directory(experiment) / f"seed-{seed}"
+        listed = _diagnostics_listed(place, experiment, networks)
+        data = _parquet(table)
+        write_bytes(place / f"diagnostics-{name}.parquet", data)
+        listed[name] = {**provenance, "rows": len(table), "sha256": hashlib.sha256(data).hexdigest()}
+        heading = {"schema": DIAGNOSTICS_SCHEMA, "key": experiment.key, "networks": networks}
+        write_text(place / "diagnostics.json", json.dumps({**heading, "tables": listed}, indent=1) + "\n")
 
     def stored(self) -> list[tuple[Experiment, Path]]:
         """Every experiment with results, the user's first; `seeds` are those that are there, whole or not."""
         found = []
         for root in (self.root, self.shipped):
             for file in sorted(root.glob("*/experiment.json")) if root is not None and root.is_dir() else []:
-                seeds = tuple(
-                    int(place.parent.name.removeprefix("seed-")) for place in file.parent.glob("seed-*/provenance.json")
-                )
                 try:
-                    experiment = Experiment.from_json(file.read_text())
-                except (ValueError, TypeError, OSError):  # written by another version, or not by simprune
+                    seeds = tuple(
+                        int(place.parent.name.removeprefix("seed-"))
+                        for place in file.parent.glob("seed-*/provenance.json")
+                    )
+                    experiment = Experiment(**_read_json(file))
+                    if seeds and experiment.name == file.parent.name:
+                        found.append((experiment.replace(seeds=seeds), file.parent))
+                except (ValueError, TypeError):  # written by another version, or not by simprune
                     continue
-                if seeds and experiment.name == file.parent.name:
-                    found.append((experiment.replace(seeds=seeds), file.parent))
         return found
 
     # Data -----------------------------------------------------------------------------------------------------------
 
     def fingerprint(self, state_of_files: str) -> str | None:
         """The fingerprint of data whose files are in this state, if it was remembered."""
-        return _read_json(self.root / "fingerprints.json").get(state_of_files)
+        known = _read_json(self.root / "fingerprints.json").get(state_of_files)
+        return known if isinstance(known, str) else None
 
     def remember_fingerprint(self, state_of_files: str, fingerprint: str) -> None:
         """Remember the fingerprint of data, so that it need not be decoded only to be recognised."""
         known = _read_json(self.root / "fingerprints.json")
         if known.get(state_of_files) != fingerprint:
-            write_text(self.root / "fingerprints.json", json.dumps({**known, state_of_files: fingerprint}, indent=1))
+            text = json.dumps({**known, state_of_files: fingerprint}, indent=1)
+            self._write_shared(self.root / "fingerprints.json", text)
 
     # Networks -------------------------------------------------------------------------------------------------------
 
@@ -158,17 +262,24 @@ class Store:
         key = experiment.network_key(level)
         return self.root / ".networks" / key / f"seed-{seed}" / f"level-{level:02d}.pt"
 
-    def read_network(self, experiment: Experiment, seed: int, level: int, fingerprint: str) -> Checkpoint | None:
-        """The network of one level, trained on the data with this fingerprint; None if it is not there, whole."""
-        file = self._network_file(experiment, seed, level)
-        facts = _read_json(file.with_suffix(".json"))
+    def networks_size(self, experiment: Experiment) -> int:
+        """Bytes of the networks of an experiment that are there."""
+        folders = {self._network_file(experiment, seed, level).parent for seed in experiment.seeds for level in (0, 1)}
+        return sum(file.stat().st_size for folder in folders for file in folder.glob("level-*"))
+
+    def read_network(
+        self, experiment: Experiment, seed: int, level: int, fingerprint: str, mend: Say | None = None
+    ) -> Checkpoint | None:
+        """The network of one level, trained on the data with this fingerprint; None if it is not there, whole.
+
+        `mend`, for who has the right to write it: sets aside what is corrupt, and is told so.
+        """
         try:
-            data = file.read_bytes()
-        except OSError:
+            return _read_network(self._network_file(experiment, seed, level), fingerprint)
+        except _Corrupt as corrupt:
+            if mend is not None:
+                _set_aside(corrupt, mend)
             return None
-        if facts.get("fingerprint") != fingerprint or facts.get("sha256") != hashlib.sha256(data).hexdigest():
-            return None
-        return Checkpoint(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True), facts)
 
     def write_network(
         self, experiment: Experiment, seed: int, level: int, fingerprint: str, checkpoint: Checkpoint
@@ -188,13 +299,51 @@ class Store:
         return Checkpoint(checkpoint.state, facts)
 
 
+class _Corrupt(Exception):
+    """A file that is there is not what was written there, and why that is known."""
+
+    def __init__(self, file: Path, why: str):
+        super().__init__(f"{file}: {why}")
+        self.file, self.why = file, why
+
+
+def _set_aside(corrupt: _Corrupt, say: Say) -> None:
+    """Rename a corrupt file, so that it is not met again, and say so."""
+    aside = corrupt.file.with_name(f"{corrupt.file.name}.corrupt")
+    try:
+        os.replace(corrupt.file, aside)
+    except OSError:
+        return
+    say(f"store: {corrupt.file} is corrupt ({corrupt.why}); it is set aside as {aside.name} and made again")
+
+
 def _read_json(file: Path) -> dict[str, Any]:
     """The object in a JSON file; {} if there is none, whole."""
     try:
         content = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _read_network(file: Path, fingerprint: str) -> Checkpoint | None:
+    described = file.with_suffix(".json")
+    facts = _read_json(described)
+    if not facts and described.is_file():
+        raise _Corrupt(described, "it is not a JSON object")
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return None
+    if facts.get("fingerprint") != fingerprint:
+        return None
+    if facts.get("sha256") != hashlib.sha256(data).hexdigest():
+        raise _Corrupt(file, f"its checksum is not the one in {described.name}")
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises what it likes; weights_only keeps it from running anything
+        raise _Corrupt(file, "it holds no weights") from error
+    return Checkpoint(state, facts)
 
 
 def _store_schema(root: Path) -> int:
@@ -203,36 +352,89 @@ def _store_schema(root: Path) -> int:
     return schema if isinstance(schema, int) else 0
 
 
-def _read_seed(directory: Path, experiment: Experiment, seed: int) -> SeedResult | None:
-    place = directory / f"seed-{seed}"
-    provenance = _read_json(place / "provenance.json")
-    if (provenance.get("schema"), provenance.get("key")) != (RESULTS_SCHEMA, experiment.key):
+def _read_seed(place: Path, experiment: Experiment) -> SeedResult | None:
+    described = place / "provenance.json"
+    provenance = _read_json(described)
+    if not provenance:
+        if described.is_file():
+            raise _Corrupt(described, "it is not a JSON object")
         return None
+    if (provenance.get("schema"), provenance.get("key")) != (RESULTS_SCHEMA, experiment.key):
+        raise _Corrupt(described, "it belongs to another experiment")
+    sums, made_from = provenance.get("sha256"), provenance.get("data")
+    if not isinstance(sums, dict) or not isinstance(made_from, dict) or "fingerprint" not in made_from:
+        raise _Corrupt(described, "it does not say what the tables are made of")
+    if not isinstance(provenance.get("duration"), int | float):
+        raise _Corrupt(described, "it does not say how long the run took")
     tables = {}
     for table in TABLES:
+        file = place / f"{table}.parquet"
         try:
-            data = (place / f"{table}.parquet").read_bytes()
+            data = file.read_bytes()
         except OSError:
             return None
-        if hashlib.sha256(data).hexdigest() != provenance.get("sha256", {}).get(table):
-            return None
-        tables[table] = pd.read_parquet(io.BytesIO(data))
-    return SeedResult(**tables, provenance=provenance, directory=directory)
+        if hashlib.sha256(data).hexdigest() != sums.get(table):
+            raise _Corrupt(file, f"its checksum is not the one in {described.name}")
+        try:
+            tables[table] = pd.read_parquet(io.BytesIO(data))
+        except Exception as error:  # the reader raises what it likes
+            raise _Corrupt(file, "it is not a Parquet table") from error
+    return SeedResult(**tables, provenance=provenance, directory=place.parent)
+
+
+def _diagnostics_listed(place: Path, experiment: Experiment, networks: str) -> dict[str, dict[str, Any]]:
+    """The tables of diagnostics that are listed as made of these networks: name -> provenance and checksum."""
+    listed = _read_json(place / "diagnostics.json")
+    if [listed.get(field) for field in ("schema", "key", "networks")] != [DIAGNOSTICS_SCHEMA, experiment.key, networks]:
+        return {}
+    tables = listed.get("tables")
+    return tables if isinstance(tables, dict) else {}
+
+
+def _read_diagnostics(place: Path, experiment: Experiment, networks: str) -> dict[str, pd.DataFrame]:
+    """Those of the listed tables that are there, whole."""
+    tables = {}
+    for name, facts in _diagnostics_listed(place, experiment, networks).items():
+        if not name.isidentifier() or not isinstance(facts, dict):  # not written by simprune
+            continue
+        try:
+            data = (place / f"diagnostics-{name}.parquet").read_bytes()
+            if hashlib.sha256(data).hexdigest() == facts.get("sha256"):
+                tables[name] = pd.read_parquet(io.BytesIO(data))
+        except (OSError, ValueError):  # not there, or no Parquet table
+            continue
+    return tables
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False, compression="zstd")
+    return buffer.getvalue()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the files that writers who were killed left half-written in a folder. For who may write there."""
+    for file in folder.glob(f".*{TEMPORARY}*"):
+        file.unlink(missing_ok=True)
 
 
 def write_bytes(file: Path, data: bytes) -> None:
-    """Write a file so that others see it whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    """Write a file so that others see it whole or not at all. Raises `WriteError` where that can't be done."""
+    temporary = None
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{file.name}{TEMPORARY}", dir=file.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise WriteError(error.errno, error.strerror or str(error), str(file)) from error
         raise
 
 

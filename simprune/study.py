@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -27,13 +27,14 @@ from rich.progress import (
 from torch import nn
 
 from simprune import data as datasets
-from simprune import models, pruning
+from simprune import diagnostics as diagnostic_tables
+from simprune import models, pruning, resources
 from simprune.comparison import RunComparison, Snapshot
 from simprune.errors import InputError, check_choice
 from simprune.experiment import ALL, Experiment
 from simprune.measures import MEASURES
 from simprune.representations import VIEWS, extract
-from simprune.store import Checkpoint, SeedResult, Store
+from simprune.store import Checkpoint, Say, SeedResult, Store, networks_checksum
 from simprune.training import FINAL_LEARNING_RATE, derived_seed, evaluate, steps_per_epoch, train
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -50,6 +51,7 @@ class Results:
     sparsity      one row per seed, level and prunable layer: seed, level, layer, weights, kept, density
     provenance    experiment, versions, git commit, device, data fingerprint, start, duration (seconds), by seed too
     directory     where the tables are stored
+    diagnostics   name -> table: those of `diagnostics.TABLES` stored for every seed, with a leading column seed
     """
 
     experiment: Experiment
@@ -58,6 +60,7 @@ class Results:
     sparsity: pd.DataFrame
     provenance: dict[str, Any]
     directory: Path
+    diagnostics: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def run(
@@ -69,16 +72,22 @@ def run(
     resume: bool = True,
     progress: bool = True,
     download: bool = False,
+    diagnostics: bool = False,
 ) -> Results:
     """Give the results of an experiment: those that are stored are read, what is missing is computed and stored.
 
     `data` is the data root (default: `SIMPRUNE_DATA`), `store` the user's store (default: `SIMPRUNE_STORE`, or a
     folder under the user's cache folder), `device` "auto", "cpu" or "cuda". With `resume=False` nothing stored is
-    used. Raises `InputError`, before any work and with nothing written, if what was given can't be run.
+    used. With `diagnostics` the tables of `diagnostics.TABLES` that are missing are computed too, from the networks
+    in the store: none but a missing sibling is trained for them. Raises `InputError`, before any work and with
+    nothing written, if what was given can't be run; and where networks that diagnostics need are not in the store.
     """
     console = Console(stderr=True, quiet=not progress, force_jupyter=False)
     study = _Study(experiment, data, Store(store), _device(device), resume, download, console)
-    return _collect(experiment, [study.seed(seed) for seed in experiment.seeds])
+    seeds = [study.seed(seed) for seed in experiment.seeds]
+    make = study.diagnose if diagnostics else study.diagnosed
+    tables = [make(seed, result) for seed, result in zip(experiment.seeds, seeds, strict=True)]
+    return _collect(experiment, seeds, tables)
 
 
 def load(experiment: Experiment, *, store: str | PathLike | None = None) -> Results:
@@ -96,7 +105,11 @@ def load(experiment: Experiment, *, store: str | PathLike | None = None) -> Resu
                 f"for; compute it with simprune.run"
             )
         found.append(fitting[0])
-    return _collect(experiment, found)
+    tables = [
+        place.read_diagnostics(experiment, seed, result.networks)
+        for seed, result in zip(experiment.seeds, found, strict=True)
+    ]
+    return _collect(experiment, found, tables)
 
 
 def _scores(experiment: Experiment) -> set[tuple[str, str, str]]:
@@ -146,6 +159,7 @@ class _Study:
                     f"rewind_step: {experiment.rewind_step} is not before the end of the training, step {steps}"
                 )
             experiment.check_shapes(channels=dataset.channels, image_size=dataset.image_size, classes=dataset.n_classes)
+            self._check_resources(full)
             self.store.prepare()
             self._fingerprint = dataset.fingerprint
             self.store.remember_fingerprint(
@@ -153,6 +167,17 @@ class _Study:
             )
             self._dataset = dataset.to(self.device)
         return self._dataset
+
+    def _check_resources(self, dataset: datasets.Dataset) -> None:
+        """Refuse what this machine can't do, and say what it may be too small for."""
+        needed = resources.estimate(
+            self.experiment,
+            channels=dataset.channels,
+            image_size=dataset.image_size,
+            classes=dataset.n_classes,
+            images=len(dataset.train_labels) + len(dataset.test_labels),
+        )
+        resources.check(needed, self.store.root, self.warn, stored=self.store.networks_size(self.experiment))
 
     @cached_property
     def probes(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -175,21 +200,34 @@ class _Study:
 
     def seed(self, seed: int) -> SeedResult:
         """The results of one seed, stored or computed."""
-        wanted = _scores(self.experiment)
-        stored = self._stored(seed) if self.resume else []
+        result, _ = self._complete(seed)
+        if result is not None:
+            return result
+        _ = self.dataset  # refuses what can't be run
+        with self.store.writing(self.experiment, seed, self.warn):
+            # Another process may have made them since, and only now is it certain that none is writing them.
+            result, stored = self._complete(seed, mend=self.warn)
+            return self._compute(seed, stored) if result is None else result
+
+    def _complete(self, seed: int, mend: Say | None = None) -> tuple[SeedResult | None, list[SeedResult]]:
+        """The stored result that holds every score asked for, if there is one; and all that are stored."""
+        stored = self._stored(seed, mend) if self.resume else []
         for result in stored:
-            if wanted <= result.scores():
+            if _scores(self.experiment) <= result.scores():
                 self.console.print(f"seed {seed}: read from {result.directory}", highlight=False, soft_wrap=True)
-                return result
+                return result, stored
+        return None, stored
+
+    def _compute(self, seed: int, stored: list[SeedResult]) -> SeedResult:
+        """Train and compare what is missing of one seed, and write its tables."""
         start, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-        dataset = self.dataset  # refuses what can't be run
+        dataset, wanted = self.dataset, _scores(self.experiment)
         chain = _Chain(self, seed)
-        facts, trained = chain.train()
+        performance = _performance(seed, facts := chain.train())
         mine = [result for result in stored if result.directory == self.store.directory(self.experiment)]
         # Scores of networks that are the very ones of the stored table are added to it; others replace it.
-        kept = mine[0] if mine and not trained else None
+        kept = mine[0] if mine and mine[0].networks == networks_checksum(performance) else None
         similarity = chain.compare(wanted - kept.scores() if kept else wanted)
-        performance = pd.DataFrame([{"seed": seed, **level["performance"]} for level in facts])
         similarity.insert(0, "seed", seed)
         similarity.insert(2, "density", similarity["level"].map(performance.set_index("level")["density"]))
         if kept:
@@ -199,9 +237,7 @@ class _Study:
         )
         provenance = {
             "experiment": self.experiment.replace(seeds=(seed,)).to_dict(),
-            **_versions(),
-            "device": _device_name(self.device),
-            "threads": torch.get_num_threads(),
+            **self._circumstances(),
             "data": {"fingerprint": dataset.fingerprint, "source": dataset.source},
             "start": start.isoformat(timespec="seconds"),
             "duration": round(time.perf_counter() - clock, 2),
@@ -209,10 +245,53 @@ class _Study:
         result = SeedResult(performance, similarity, sparsity, provenance)
         return self.store.write_seed(self.experiment, seed, result)
 
-    def _stored(self, seed: int) -> list[SeedResult]:
+    def _circumstances(self) -> dict[str, Any]:
+        """What computes here: versions, device, threads."""
+        return {**_versions(), "device": _device_name(self.device), "threads": torch.get_num_threads()}
+
+    def diagnosed(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
+        """The stored diagnostics of the networks of a result."""
+        return self.store.read_diagnostics(self.experiment, seed, result.networks)
+
+    def diagnose(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
+        """All diagnostics of the networks of a result, stored or computed; each is stored when it is done."""
+        found = self.diagnosed(seed, result) if self.resume else {}
+        missing = [name for name in diagnostic_tables.TABLES if name not in found]
+        if not missing:
+            return found
+        with self.store.writing(self.experiment, seed, self.warn):
+            return self._diagnose(seed, result)
+
+    def _diagnose(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
+        """Compute and store the diagnostics that are still missing."""
+        found = self.diagnosed(seed, result) if self.resume else {}
+        missing = [name for name in diagnostic_tables.TABLES if name not in found]
+        networks = _Chain(self, seed).probed(result)
+        density = result.performance.set_index("level")["density"]
+        with _progress(self.console, f"seed {seed}: diagnostics", len(missing)) as bar:
+            for name in missing:
+                bar.begin(name)
+                clock = time.perf_counter()
+                table = diagnostic_tables.TABLES[name](networks)
+                table.insert(0, "seed", seed)
+                if "level" in table:
+                    table.insert(2, "density", table["level"].map(density))
+                seconds = round(time.perf_counter() - clock, 2)
+                provenance = {**self._circumstances(), "seconds": seconds}
+                self.store.write_diagnostics(self.experiment, seed, result.networks, name, table, provenance)
+                found[name] = table
+                bar.say(f"{name}: {len(table):,} rows in {seconds:.0f} s")
+                bar.advance(name)
+        return found
+
+    def warn(self, text: str) -> None:
+        """Say what the user has to know, even one who asked for no progress."""
+        Console(stderr=True, force_jupyter=False).print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _stored(self, seed: int, mend: Say | None) -> list[SeedResult]:
         """The stored results of one seed that were made from the data at hand, or from any if none is at hand."""
         fitting = []
-        for result in self.store.read_seed(self.experiment, seed):
+        for result in self.store.read_seed(self.experiment, seed, mend):
             made_from, at_hand = result.provenance["data"]["fingerprint"], self.fingerprint_at_hand()
             if at_hand in (None, made_from):
                 fitting.append(result)
@@ -232,6 +311,8 @@ class _Chain:
     def __init__(self, study: _Study, seed: int, experiment: Experiment | None = None):
         self.study, self.seed = study, seed
         self.experiment = study.experiment if experiment is None else experiment
+        self._sums: dict[int, str] = {}  # of the networks that the tables are of
+        self._dense_is_new = False  # then pruned networks in the store were made from another one
 
     def _untrained(self, seed: int | None = None) -> nn.Module:
         dataset = self.study.dataset
@@ -248,34 +329,63 @@ class _Chain:
     def network(self, level: int) -> nn.Module:
         """The trained network of one level, read from the store."""
         checkpoint = self._checkpoint(level)
+        if checkpoint is None or checkpoint.facts["sha256"] != self._sums.get(level, checkpoint.facts["sha256"]):
+            raise RuntimeError(
+                f"the network of seed {self.seed}, level {level}, was changed in the store by another process; "
+                f"run the same command again"
+            )
         network = self._untrained()
         network.load_state_dict(checkpoint.state)
         return network
 
-    def _checkpoint(self, level: int) -> Checkpoint | None:
-        return self.study.store.read_network(self.experiment, self.seed, level, self.study.dataset.fingerprint)
+    def _checkpoint(self, level: int, mend: Say | None = None) -> Checkpoint | None:
+        fingerprint = self.study.dataset.fingerprint
+        return self.study.store.read_network(self.experiment, self.seed, level, fingerprint, mend)
 
-    def train(self, levels: int | None = None) -> tuple[list[dict[str, Any]], bool]:
-        """Train the networks that are missing; return what was measured at each level, and whether any was missing."""
-        experiment, store = self.experiment, self.study.store
-        levels = experiment.levels if levels is None else levels
+    def train(self, levels: int | None = None) -> list[dict[str, Any]]:
+        """Train the networks that are missing; return what was measured at each level."""
+        levels = self.experiment.levels if levels is None else levels
+        facts = self._present(0, levels)
+        missing = levels + 1 - len(facts)
+        if missing:
+            epochs = missing * self.experiment.epochs
+            with _progress(self.study.console, f"seed {self.seed}: training", epochs) as bar:
+                # Runs that share only the dense network wait for each other only while it is trained.
+                facts = self._train(0, 0, bar)
+                facts += self._train(1, levels, bar) if levels else []
+        self._sums = {level: fact["sha256"] for level, fact in enumerate(facts)}
+        return facts
+
+    def _train(self, first: int, last: int, bar: "_Bar") -> list[dict[str, Any]]:
+        """Train those networks from level `first` to level `last` that are missing, with the right to write them."""
+        store, fingerprint, warn = self.study.store, self.study.dataset.fingerprint, self.study.warn
+        with store.training(self.experiment, self.seed, last, warn):
+            facts = [] if first and self._dense_is_new else self._present(first, last, mend=warn)
+            for level in range(first + len(facts), last + 1):
+                checkpoint = self._train_level(level, bar)
+                checkpoint = store.write_network(self.experiment, self.seed, level, fingerprint, checkpoint)
+                facts.append(checkpoint.facts)
+                self._dense_is_new |= level == 0
+        return facts
+
+    def _present(self, first: int, last: int, mend: Say | None = None) -> list[dict[str, Any]]:
+        """What was measured on the networks from level `first` on, as far as they are in the store without a gap."""
         facts = []
-        while self.study.resume and len(facts) <= levels:
-            checkpoint = self._checkpoint(len(facts))
-            if checkpoint is None:
+        while self.study.resume and first + len(facts) <= last:
+            checkpoint = self._checkpoint(first + len(facts), mend)
+            if checkpoint is None or not self._fits(checkpoint):
                 break
             facts.append(checkpoint.facts)
-        missing = range(len(facts), levels + 1)
-        if not missing:
-            return facts, False
-        with _progress(self.study.console, f"seed {self.seed}: training", len(missing) * experiment.epochs) as bar:
-            for level in missing:
-                checkpoint = self._train_level(level, bar)
-                checkpoint = store.write_network(
-                    experiment, self.seed, level, self.study.dataset.fingerprint, checkpoint
-                )
-                facts.append(checkpoint.facts)
-        return facts, True
+        return facts
+
+    def _fits(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint has the shapes of the experiment's networks, and says what was measured."""
+        shapes = {name: tensor.shape for name, tensor in checkpoint.state.items()}
+        return shapes == self._shapes and {"performance", "sparsity"} <= set(checkpoint.facts)
+
+    @cached_property
+    def _shapes(self) -> dict[str, torch.Size]:
+        return {name: tensor.shape for name, tensor in self._untrained().state_dict().items()}
 
     def _train_level(self, level: int, bar: "_Bar") -> Checkpoint:
         """Make the network of a level from the one it starts from, which is in the store, and measure it."""
@@ -361,6 +471,31 @@ class _Chain:
     def _snapshot(self, network: nn.Module) -> Snapshot:
         return Snapshot(extract(network, self.study.probes[0]), pruning.weights(network), pruning.masks(network))
 
+    def probed(self, result: SeedResult) -> diagnostic_tables.ProbedRun:
+        """The stored networks that gave a result, for diagnostics; the sibling is trained if it is not there.
+
+        Raises `InputError` if they are not there, or if those that are there gave other results.
+        """
+        found = [self._checkpoint(level) for level in range(self.experiment.levels + 1)]
+        facts = [level.facts for level in found if level]
+        if None in found or networks_checksum(_performance(self.seed, facts)) != result.networks:
+            raise InputError(
+                f"diagnostics: the networks of seed {self.seed} are not in the store {str(self.study.store.root)!r}; "
+                f"with resume=False (--no-resume) they are trained again"
+            )
+        sibling = _Chain(self.study, self.seed + 1)
+        if sibling._checkpoint(0) is None:
+            sibling.train(levels=0)
+        inputs, labels = self.study.probes
+        return diagnostic_tables.ProbedRun(
+            levels=self.experiment.levels,
+            network=self.network,
+            sibling=lambda: sibling.network(0),
+            inputs=inputs,
+            labels=labels,
+            seed=self.experiment.probe_size,
+        )
+
     def compare(self, wanted: set[tuple[str, str, str]]) -> pd.DataFrame:
         """The wanted scores of every level: level, layer, layer_index, reference, view, measure, value, status."""
         names = {reference for reference, _, _ in wanted}
@@ -396,7 +531,12 @@ class _Chain:
         return table[asked].reset_index(drop=True)
 
 
-def _collect(experiment: Experiment, seeds: list[SeedResult]) -> Results:
+def _performance(seed: int, facts: list[dict[str, Any]]) -> pd.DataFrame:
+    """What was measured at each level, as a table."""
+    return pd.DataFrame([{"seed": seed, **level["performance"]} for level in facts])
+
+
+def _collect(experiment: Experiment, seeds: list[SeedResult], diagnostics: list[dict[str, pd.DataFrame]]) -> Results:
     """The results of several seeds as one: their tables joined, the scores that were asked for picked out."""
     similarity = pd.concat([seed.similarity for seed in seeds], ignore_index=True)
     asked = pd.MultiIndex.from_frame(similarity[["reference", "view", "measure"]]).isin(list(_scores(experiment)))
@@ -414,6 +554,11 @@ def _collect(experiment: Experiment, seeds: list[SeedResult]) -> Results:
         sparsity=pd.concat([seed.sparsity for seed in seeds], ignore_index=True),
         provenance=provenance,
         directory=seeds[0].directory,
+        diagnostics={
+            name: pd.concat([tables[name] for tables in diagnostics], ignore_index=True)
+            for name in diagnostic_tables.TABLES
+            if all(name in tables for tables in diagnostics)
+        },
     )
 
 
@@ -472,6 +617,10 @@ class _Bar:
             disable=console.quiet or not console.is_terminal,
         )
         self.task = self.progress.add_task(title, total=total)
+
+    def begin(self, what: str) -> None:
+        """A step begins, of what."""
+        self.progress.update(self.task, description=f"{self.title}, {what}")
 
     def advance(self, what: str) -> None:
         """One step done, of what."""

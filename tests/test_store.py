@@ -19,7 +19,7 @@ def result(value=0.5, fingerprint="f" * 16):
             {"seed": [0], "reference": ["dense"], "view": ["flatten"], "measure": ["nbs"], "value": [value]}
         ),
         sparsity=pd.DataFrame({"seed": [0], "layer": ["fc1"], "density": [1.0]}),
-        provenance={"data": {"fingerprint": fingerprint}},
+        provenance={"data": {"fingerprint": fingerprint}, "duration": 1.5},
     )
 
 
@@ -132,6 +132,62 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     with pytest.raises(OSError):
         write_bytes(file, b"new")
     assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
+def diagnostics(value):
+    return pd.DataFrame({"seed": [0, 0], "measure": ["nbs", "rsa"], "value": [value, float("nan")]})
+
+
+def test_diagnostics_are_read_back_while_the_networks_are_the_same(store):
+    networks = store.write_seed(EXPERIMENT, 0, result()).networks
+    for name, value in (("nulls", 0.1), ("spectral", 0.2)):
+        store.write_diagnostics(EXPERIMENT, 0, networks, name, diagnostics(value), {"seconds": 1})
+    read = store.read_diagnostics(EXPERIMENT, 0, networks)
+    assert set(read) == {"nulls", "spectral"}
+    pd.testing.assert_frame_equal(read["nulls"], diagnostics(0.1))
+    assert store.read_diagnostics(EXPERIMENT, 0, result(0.6).networks) == {}
+    assert store.read_diagnostics(EXPERIMENT, 1, networks) == {}
+
+
+def test_the_networks_of_a_result_are_known_by_what_was_measured_and_not_by_how_long_it_took():
+    one, other = result(0.5), result(0.5)
+    other.performance["seconds"] = 9.0
+    assert one.networks == other.networks != result(0.5000001).networks
+
+
+def test_diagnostics_of_new_networks_leave_nothing_of_the_old_ones(store):
+    for value, name in ((0.5, "nulls"), (0.6, "spectral")):
+        networks = store.write_seed(EXPERIMENT, 0, result(value)).networks
+        store.write_diagnostics(EXPERIMENT, 0, networks, name, diagnostics(value), {})
+    assert set(store.read_diagnostics(EXPERIMENT, 0, networks)) == {"spectral"}
+    assert store.read_diagnostics(EXPERIMENT, 0, result(0.5).networks) == {}
+
+
+def test_shipped_diagnostics_are_read_beside_the_users(store, tmp_path):
+    shipped, networks = Store(tmp_path / "shipped"), result().networks
+    for place, name, value in ((shipped, "nulls", 0.1), (shipped, "spectral", 0.2), (store, "spectral", 0.3)):
+        place.write_diagnostics(EXPERIMENT, 0, networks, name, diagnostics(value), {})
+    read = store.read_diagnostics(EXPERIMENT, 0, networks)
+    assert {name: table["value"][0] for name, table in read.items()} == {"nulls": 0.1, "spectral": 0.3}
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "emptied"])
+def test_a_damaged_table_of_diagnostics_is_ignored_and_the_others_are_not(store, damage):
+    networks = result().networks
+    for name in ("nulls", "spectral"):
+        store.write_diagnostics(EXPERIMENT, 0, networks, name, diagnostics(0.1), {})
+    file = store.directory(EXPERIMENT) / "seed-0" / "diagnostics-nulls.parquet"
+    data = file.read_bytes()
+    file.unlink()
+    if damage != "missing":
+        file.write_bytes({"truncated": data[:-9], "emptied": b""}[damage])
+    assert set(store.read_diagnostics(EXPERIMENT, 0, networks)) == {"spectral"}
+
+
+def test_diagnostics_of_another_schema_are_ignored(store, monkeypatch):
+    store.write_diagnostics(EXPERIMENT, 0, result().networks, "nulls", diagnostics(0.1), {})
+    monkeypatch.setattr("simprune.store.DIAGNOSTICS_SCHEMA", 0)
+    assert store.read_diagnostics(EXPERIMENT, 0, result().networks) == {}
 
 
 def test_stored_lists_experiments_with_the_seeds_that_are_there_and_skips_foreign_folders(store):

@@ -9,12 +9,12 @@ import torch
 
 import simprune
 from simprune import data as datasets
-from simprune import pruning, study
+from simprune import diagnostics, pruning, study
 from simprune.comparison import compare
 from simprune.errors import InputError
 from simprune.experiment import FIRST_MEASURES, Experiment
 from simprune.representations import extract
-from simprune.store import Store
+from simprune.store import SeedResult, Store
 
 SMALL = Experiment(levels=2, rate=0.5, epochs=1, train_size=300, batch_size=50, probe_size=200, seeds=(0,))
 LAYERS = ["conv1_relu", "pool1", "conv2_relu", "pool2", "fc1_relu", "fc2_relu", "logits"]
@@ -323,6 +323,24 @@ def test_with_lr_rewind_each_level_starts_from_the_weights_before_and_from_the_f
                 assert tensor.sum() < before[name].sum()
 
 
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+@pytest.mark.parametrize("retraining", ["lr_rewind", "finetune", "none"])
+def test_what_goes_are_the_smallest_of_the_trained_weights_that_were_left(tmp_path, scope, retraining):
+    experiment = SMALL.replace(scope=scope, retraining=retraining)
+    run(experiment, store=tmp_path)
+    for level in range(1, experiment.levels + 1):
+        before, after = (network_state(experiment, tmp_path, number) for number in (level - 1, level))
+        layers = [name.removesuffix("_mask") for name in after if name.endswith("_mask")]
+        groups = [layers] if scope == "global" else [[layer] for layer in layers]
+        for group in groups:
+            magnitude = torch.cat([before[f"{layer}_orig"].abs().flatten() for layer in group])
+            had, has = (
+                torch.cat([state[f"{layer}_mask"].flatten().bool() for layer in group]) for state in (before, after)
+            )
+            assert (had & ~has).any()
+            assert magnitude[has].min() >= magnitude[had & ~has].max()
+
+
 def test_with_weight_rewind_each_level_starts_from_an_early_step_of_the_dense_training(tmp_path, starts):
     experiment = SMALL.replace(epochs=4, retraining="weight_rewind", rewind_step=5)
     run(experiment, store=tmp_path)
@@ -397,3 +415,133 @@ def test_the_output_layer_can_be_left_whole(tmp_path):
 def test_retraining_without_pruning_keeps_every_weight(tmp_path, starts):
     results = run(SMALL.replace(criterion="none"), store=tmp_path)
     assert list(results.performance["density"]) == [1, 1, 1] and len(starts) == 3
+
+
+# Diagnostics --------------------------------------------------------------------------------------------------------
+
+PROBED = SMALL.replace(levels=1, probe_size=60, measures=("nbs",))
+
+
+@pytest.fixture(scope="module")
+def diagnosed(tmp_path_factory):
+    store = tmp_path_factory.mktemp("diagnosed-store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagnostics, "VIEWS", ("flatten",))  # the others have tests of their own, and cost most
+        return run(PROBED, store=store, diagnostics=True), store
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The names of the tables of diagnostics computed so far, each of them a made-up one."""
+    names = []
+
+    def made_up(name):
+        def table(networks):
+            names.append(name)
+            return pd.DataFrame({"level": range(networks.levels + 1), "value": 0.5})
+
+        return table
+
+    monkeypatch.setattr(diagnostics, "TABLES", {name: made_up(name) for name in ("nulls", "samples", "spectral")})
+    return names
+
+
+def test_diagnostics_are_stored_and_read_with_the_results_and_do_not_change_them(diagnosed, trainings, monkeypatch):
+    results, store = diagnosed
+    assert set(results.diagnostics) == set(diagnostics.TABLES)
+    for table in results.diagnostics.values():
+        assert list(table["seed"].unique()) == [0]
+    monkeypatch.setattr(diagnostics, "TABLES", dict.fromkeys(diagnostics.TABLES))  # none can be computed
+    for again in (
+        simprune.load(PROBED, store=store),
+        run(PROBED, store=store),
+        run(PROBED, store=store, diagnostics=True),
+    ):
+        assert equal(again, results) and not trainings
+        for name, table in results.diagnostics.items():
+            pd.testing.assert_frame_equal(again.diagnostics[name], table)
+
+
+def test_diagnostics_are_of_the_stored_networks(diagnosed):
+    results, _ = diagnosed
+    pair = [results.diagnostics["level_pairs"], results.diagnostics["layer_pairs"]]
+    scores = pair[0].query("measure == 'nbs' and view == 'flatten'").set_index("layer")["value"]
+    expected = results.similarity.query("level == 1").set_index("layer")["value"]
+    assert np.allclose(scores[expected.index], expected, atol=1e-10)
+    assert set(pair[1]["layer_x"]) == set(LAYERS)
+    density = results.diagnostics["nulls"].groupby("level")["density"].first()
+    assert list(density) == list(results.performance["density"])
+
+
+def test_diagnostics_say_what_made_them(diagnosed):
+    results, _ = diagnosed
+    listed = json.loads((results.directory / "seed-0" / "diagnostics.json").read_text())["tables"]
+    assert set(listed) == set(diagnostics.TABLES)
+    for name, facts in listed.items():
+        assert facts["packages"]["torch"] == version("torch") and facts["seconds"] > 0
+        assert facts["rows"] == len(results.diagnostics[name])
+
+
+def test_without_being_asked_for_there_are_no_diagnostics(small):
+    assert small[0].diagnostics == {}
+
+
+def test_diagnostics_train_nothing_but_a_missing_sibling(tmp_path, trainings, computed):
+    run(PROBED, store=tmp_path)
+    assert len(trainings) == 2
+    run(PROBED, store=tmp_path, diagnostics=True)
+    assert len(trainings) == 3 and computed == ["nulls", "samples", "spectral"]
+
+
+def test_interrupted_diagnostics_keep_the_tables_that_were_finished(tmp_path, computed, monkeypatch):
+    def interrupted(networks):
+        raise KeyboardInterrupt
+
+    whole = diagnostics.TABLES["samples"]
+    diagnostics.TABLES["samples"] = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        run(PROBED, store=tmp_path, diagnostics=True)
+    assert set(simprune.load(PROBED, store=tmp_path).diagnostics) == {"nulls"}
+    diagnostics.TABLES["samples"] = whole
+    assert set(run(PROBED, store=tmp_path, diagnostics=True).diagnostics) == {"nulls", "samples", "spectral"}
+    assert computed == ["nulls", "samples", "spectral"]
+
+
+def test_without_resume_diagnostics_are_computed_afresh(tmp_path, computed):
+    for _ in range(2):
+        run(PROBED, store=tmp_path, diagnostics=True, resume=False)
+    assert computed == 2 * ["nulls", "samples", "spectral"]
+
+
+def test_diagnostics_of_some_seeds_are_not_taken_for_those_of_all(tmp_path, computed):
+    run(PROBED, store=tmp_path, diagnostics=True)
+    both = run(PROBED.replace(seeds=(0, 1)), store=tmp_path)
+    assert both.diagnostics == {}
+    both = run(PROBED.replace(seeds=(0, 1)), store=tmp_path, diagnostics=True)
+    assert list(both.diagnostics["nulls"]["seed"]) == [0, 0, 1, 1] and len(computed) == 6
+
+
+def test_diagnostics_of_other_networks_are_not_used(tmp_path, computed):
+    first = run(PROBED, store=tmp_path, diagnostics=True)
+    stale = {file.name: file.read_bytes() for file in (first.directory / "seed-0").glob("diagnostics*")}
+    performance = first.performance.assign(test_loss=9.0)
+    replaced = SeedResult(performance, first.similarity, first.sparsity, first.provenance["seeds"][0])
+    Store(tmp_path).write_seed(PROBED, 0, replaced)
+    for name, data in stale.items():
+        (first.directory / "seed-0" / name).write_bytes(data)
+    assert simprune.load(PROBED, store=tmp_path).diagnostics == {}
+
+
+def test_diagnostics_without_the_networks_are_refused(tmp_path, computed):
+    run(PROBED, store=tmp_path)
+    for file in (tmp_path / ".networks").rglob("level-01.json"):
+        file.unlink()
+    with pytest.raises(InputError, match="diagnostics: the networks of seed 0 are not in the store"):
+        run(PROBED, store=tmp_path, diagnostics=True)
+    assert not computed
+
+
+def test_progress_of_diagnostics_is_a_line_per_table(tmp_path, computed, capsys):
+    simprune.run(PROBED, store=tmp_path, device="cpu", diagnostics=True)
+    said = capsys.readouterr().err
+    assert [f"seed 0, {name}: 2 rows in" in said for name in diagnostics.TABLES] == [True] * 3

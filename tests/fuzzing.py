@@ -1,0 +1,533 @@
+"""Random input for the public interfaces, and what may come of it: a result, or one clear sentence.
+
+Each `check_*` takes one random input. `tests/test_fuzz.py` gives each a seeded sample, the slow lane many.
+"""
+
+import io
+import json
+import os
+import time
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from simprune import data, study
+from simprune.cli import main
+from simprune.comparison import REFERENCES, compare
+from simprune.data import DATASETS, Dataset
+from simprune.errors import InputError
+from simprune.experiment import PROFILES, Experiment
+from simprune.measures import MEASURES
+from simprune.models import ARCHITECTURES
+from simprune.pruning import CRITERIA, RETRAINING, SCOPES
+from simprune.representations import VIEWS
+from simprune.store import Checkpoint, SeedResult, Store
+from simprune.training import SCHEDULES
+
+SECONDS = 2
+
+
+@contextmanager
+def refused_or_done():
+    """What is not a result is an `InputError` of one sentence, and both come soon."""
+    clock = time.process_time()
+    try:
+        yield
+    except InputError as error:
+        sentence(str(error))
+    # Of this process alone: the machine may be busy with others.
+    assert time.process_time() - clock < SECONDS
+
+
+def sentence(text: str) -> None:
+    """The text is a sentence that starts with the field that is wrong."""
+    assert text.strip() and "\n" not in text.strip() and "Traceback" not in text, text
+    assert len(text) < 2000, text
+
+
+# Values of any kind -------------------------------------------------------------------------------------------------
+
+ODD = [
+    None,
+    True,
+    float("nan"),
+    float("inf"),
+    -1,
+    0,
+    1,
+    10**30,
+    -(10**30),
+    0.5,
+    1e-320,
+    "",
+    "all",
+    "0",
+    "\0",
+    "ß",
+    "\udcff",
+]
+ODD += [
+    b"bytes",
+    (),
+    [],
+    {},
+    {1, 2},
+    [[]],
+    np.int64(3),
+    np.float32(0.2),
+    np.array([1, 2]),
+    torch.tensor(1),
+    Fraction(1, 3),
+]
+ODD += [1j, object(), print, range(3), range(10**9), "x" * 10_000, [None], ["nbs", None], [0.5], "folder:", "folder:\0"]
+ODD += ["folder:" + "a" * 5000, "folder:.", "folder:/", "folder:nowhere\nnowhere", ["\ud800"], "--", "-1", [10**30]]
+NAMES = [*ARCHITECTURES, *DATASETS, *PROFILES, *CRITERIA, *SCOPES, *RETRAINING, *SCHEDULES, *VIEWS, *REFERENCES]
+NAMES += [*list(MEASURES)[:6], *data.AUGMENTATIONS]
+anything = st.one_of(
+    st.sampled_from(ODD),
+    st.sampled_from(NAMES),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=30),
+    st.lists(st.one_of(st.sampled_from(NAMES), st.integers(), st.text(max_size=5)), max_size=4),
+)
+FIELDS = {
+    "architecture": st.sampled_from(list(ARCHITECTURES)),
+    "dataset": st.sampled_from(list(DATASETS)),
+    "profile": st.sampled_from(list(PROFILES)),
+    "seeds": st.lists(st.integers(0, 2**31), min_size=1, max_size=3),
+    "criterion": st.sampled_from(list(CRITERIA)),
+    "scope": st.sampled_from(list(SCOPES)),
+    "retraining": st.sampled_from(list(RETRAINING)),
+    "rewind_step": st.integers(0, 1000),
+    "one_shot": st.booleans(),
+    "keep_output": st.booleans(),
+    "rate": st.floats(0, 1),
+    "levels": st.integers(0, 10**12),
+    "width": st.floats(0, 20),
+    "epochs": st.integers(0, 10**6),
+    "train_size": st.integers(0, 10**6),
+    "batch_size": st.integers(0, 10**6),
+    "learning_rate": st.floats(0, 2),
+    "momentum": st.floats(0, 1),
+    "weight_decay": st.floats(0, 1),
+    "schedule": st.sampled_from(SCHEDULES),
+    "augmentation": st.sampled_from(data.AUGMENTATIONS),
+    "probe_size": st.integers(0, 10**5),
+    "views": st.lists(st.sampled_from(VIEWS), max_size=3),
+    "measures": st.lists(st.sampled_from(list(MEASURES)), max_size=3),
+    "references": st.lists(st.sampled_from(REFERENCES), max_size=3),
+}
+experiments = st.fixed_dictionaries({}, optional={name: st.one_of(value, anything) for name, value in FIELDS.items()})
+likely_experiments = st.fixed_dictionaries({}, optional=FIELDS)
+
+
+def check_experiment(fields: dict) -> None:
+    """An experiment, or a refusal; an experiment has a name that is one folder's, and survives its JSON."""
+    with refused_or_done():
+        experiment = Experiment(**fields)
+        assert Experiment.from_json(experiment.to_json()) == experiment
+        assert "/" not in experiment.name and "\0" not in experiment.name and len(os.fsencode(experiment.name)) < 240
+        experiment.network_key(0), experiment.network_key(1)
+
+
+# Arrays -------------------------------------------------------------------------------------------------------------
+
+DTYPES = ["f2", "f4", "f8", ">f8", "i1", "i8", "u2", "u8", "?", "c8", "M8[s]", "U3", "O"]
+EXTREMES = [0, 1, -1, 1e-300, 1e300, 1e-45, np.nan, np.inf, -np.inf, 255, 2**62]
+
+
+@st.composite
+def arrays(draw):
+    """Arrays of every kind and shape, some of them no activations at all."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(anything)
+    shape = draw(st.lists(st.integers(0, 12), min_size=0, max_size=5).map(tuple))
+    if draw(st.booleans()):
+        shape = (draw(st.integers(2, 12)), draw(st.integers(1, 8)))
+    values = np.random.default_rng(draw(st.integers(0, 2**32))).standard_normal(shape)
+    if draw(st.integers(0, 3)) == 0 and values.size:
+        extremes = draw(st.lists(st.sampled_from(EXTREMES), min_size=1, max_size=3))
+        values = (
+            np.resize(np.array(extremes), shape) if draw(st.booleans()) else np.where(values > 0.5, extremes[0], values)
+        )
+    if draw(st.integers(0, 3)) == 0:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                values = values.astype(draw(st.sampled_from(DTYPES)))
+            except (ValueError, TypeError, OverflowError):
+                pass
+    if draw(st.integers(0, 5)) == 0 and values.ndim > 1:
+        values = values.swapaxes(0, 1)[::-1]
+    if draw(st.integers(0, 5)) == 0:
+        try:
+            return torch.as_tensor(np.array(values))
+        except (TypeError, ValueError):
+            return values.tolist()
+    return values
+
+
+comparisons = st.fixed_dictionaries(
+    {"X": arrays(), "Y": arrays()},
+    optional={
+        "view": st.one_of(st.sampled_from(VIEWS), anything),
+        "measures": st.one_of(st.lists(st.sampled_from(list(MEASURES)), max_size=4), anything),
+        "seed": st.one_of(st.integers(0, 2**40), anything),
+    },
+)
+
+
+def check_comparison(arguments: dict) -> None:
+    """A table with a value or a reason in every row, or a refusal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with refused_or_done():
+            table = compare(**arguments)
+            assert list(table.columns) == ["value", "status"]
+            assert table["value"].notna().eq(~table["status"].str.startswith("undefined")).all()
+
+
+# Files of arrays ----------------------------------------------------------------------------------------------------
+
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def _claiming(shape: str) -> bytes:
+    """A file whose header claims an array that is not there."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + b"\0" * 64
+
+
+@st.composite
+def damaged(draw, whole: bytes):
+    """A file that was whole: cut, changed here and there, prolonged, replaced."""
+    content = bytearray(whole)
+    for _ in range(draw(st.integers(0, 4))):
+        if content:
+            content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    if draw(st.booleans()):
+        content = content[: draw(st.integers(0, len(content)))]
+    return bytes(content) + draw(st.sampled_from([b"", b"\0" * 100, b"PK\x03\x04", b"\x80\x04."]))
+
+
+CLAIMS = ["(1000000000000, 8)", "(10, 100000000000)", "(-1, 4)", "(4,)", "()", "(0, 0)", "('a',)", "(" * 90 + ")" * 90]
+npy_files = st.one_of(
+    damaged(_npy(np.random.default_rng(0).standard_normal((20, 4)))),
+    st.sampled_from([_claiming(shape) for shape in CLAIMS]),
+    st.binary(max_size=200),
+    st.sampled_from(["directory", "missing", "device"]),
+)
+
+
+def check_npy_file(content: bytes | str, place: Path) -> None:
+    """`simprune compare` on two such files."""
+    file = place / "x.npy"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    else:
+        file = {"directory": place, "missing": place / "none.npy", "device": Path("/dev/zero")}[content]
+    check_command_line(["compare", str(file), str(file), "--measures", "linear_cka"])
+    if isinstance(content, bytes):
+        file.unlink()
+
+
+# The command line ---------------------------------------------------------------------------------------------------
+
+OPTIONS = """--profile --seeds --levels --rate --criterion --scope --retraining --rewind-step --one-shot --keep-output
+--epochs --width --train-size --batch-size --learning-rate --momentum --weight-decay --schedule --augmentation
+--probe-size --views --measures --references --data --store --device --resume --no-resume --progress --no-progress
+--diagnostics --help --debugger -x --view --seed""".split()
+WORDS = [
+    "run",
+    "list",
+    "compare",
+    "book",
+    "lenet5",
+    "fashion_mnist_mini",
+    "mnist",
+    "X.npy",
+    "0,1",
+    "a,b",
+    ",",
+    "1e9",
+    "-5",
+]
+WORDS += [
+    "nan",
+    "inf",
+    "99999999999999999999",
+    "0.3",
+    "5",
+    "folder:x",
+    "",
+    " ",
+    "ß",
+    "\x1b[31m",
+    "[bold]",
+    "%s",
+    "--",
+    "/",
+]
+WORDS += ["folder:\x07", "x" * 3000, "/dev/null", "/dev/null/below", "[/bold]", "nbs", "flatten,pooled"]
+words = st.one_of(
+    st.sampled_from(WORDS), st.sampled_from(NAMES), st.text(max_size=12).filter(lambda word: "\0" not in word)
+)
+pairs = st.one_of(
+    st.tuples(st.sampled_from(OPTIONS), words),
+    st.sampled_from(OPTIONS).map(lambda option: (option,)),
+    words.map(lambda word: (word,)),
+)
+command_lines = st.builds(
+    lambda start, rest: [*start, *(word for pair in rest for word in pair)],
+    st.sampled_from(
+        [["run", "lenet5", "fashion_mnist_mini"], ["run", "lenet5", "mnist"], ["run"], ["list"], ["compare"], []]
+    ),
+    st.lists(pairs, max_size=5),
+).filter(lambda arguments: "book" not in arguments and "--debug" not in arguments)
+
+
+class Trained(Exception):
+    """A run was accepted and would train now."""
+
+
+@contextmanager
+def no_training():
+    """Accepted runs stop where they would start to work."""
+
+    def stop(self, *arguments, **options):
+        raise Trained
+
+    real = study._Chain.train
+    study._Chain.train = stop
+    try:
+        yield
+    finally:
+        study._Chain.train = real
+
+
+def check_command_line(arguments: list[str]) -> None:
+    """Status 0, or 2 with a line or two and nothing written; status 1 only where work had begun."""
+    store = Path(os.environ["SIMPRUNE_STORE"])
+    before = sorted(store.rglob("*"))
+    out, errors, status = io.StringIO(), io.StringIO(), 0
+    clock = time.process_time()
+    with no_training(), redirect_stdout(out), redirect_stderr(errors), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            main(arguments)
+        except SystemExit as exit:
+            status = exit.code or 0
+    assert time.process_time() - clock < SECONDS
+    said = errors.getvalue()
+    assert "Traceback" not in said
+    if status == 1:
+        assert "Trained" in said, said
+    else:
+        assert status in (0, 2), said
+        assert sorted(store.rglob("*")) == before
+    if status == 2:
+        assert said.startswith("simprune: ") and said.strip().count("\n") <= 1, said
+
+
+# The store ----------------------------------------------------------------------------------------------------------
+
+EXPERIMENT = Experiment(levels=1, measures=("nbs",))
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda children: st.one_of(
+        st.lists(children, max_size=3), st.dictionaries(st.text(max_size=8), children, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def fill(store: Store) -> list[Path]:
+    """Store a result and a network; their files."""
+    import pandas as pd
+
+    performance = pd.DataFrame({"seed": [0], "level": [0], "density": [1.0], "seconds": [1.0]})
+    similarity = pd.DataFrame(
+        {"seed": [0], "reference": ["dense"], "view": ["flatten"], "measure": ["nbs"], "value": [1.0]}
+    )
+    provenance = {"data": {"fingerprint": "f" * 16, "source": "embedded"}, "duration": 1.0}
+    store.prepare()
+    store.write_seed(EXPERIMENT, 0, SeedResult(performance, similarity, performance, provenance))
+    store.write_network(EXPERIMENT, 0, 0, "f" * 16, Checkpoint({"weight": torch.ones(3)}, {"performance": {}}))
+    store.remember_fingerprint("files", "f" * 16)
+    return sorted(file for file in store.root.rglob("*") if file.is_file() and ".locks" not in file.parts)
+
+
+@st.composite
+def damages(draw, files: int):
+    """Which file is damaged, and what is in it then: of its own bytes, other JSON, or anything."""
+    kind = draw(st.sampled_from(["cut", "bytes", "json", "fields", "swap", "binary", "directory"]))
+    detail = draw(
+        {
+            "cut": st.floats(0, 1),
+            "bytes": st.lists(
+                st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=4
+            ),
+            "json": json_values,
+            "fields": st.tuples(st.integers(0, 9), json_values),
+            "swap": st.integers(0, files - 1),
+            "binary": st.binary(max_size=80),
+            "directory": st.none(),
+        }[kind]
+    )
+    return draw(st.integers(0, files - 1)), kind, detail
+
+
+def damage(files: list[Path], number: int, kind: str, detail) -> None:
+    file = files[number]
+    content = file.read_bytes()
+    if kind == "cut":
+        content = content[: int(len(content) * detail)]
+    elif kind == "bytes":
+        changed = bytearray(content)
+        for where, byte in detail:
+            changed[int(where * len(changed))] = byte
+        content = bytes(changed)
+    elif kind == "json":
+        content = json.dumps(detail).encode()
+    elif kind == "fields" and file.suffix == ".json":
+        fields = json.loads(content)
+        fields[sorted(fields)[detail[0] % len(fields)]] = detail[1]
+        content = json.dumps(fields).encode()
+    elif kind == "swap":
+        content = files[detail].read_bytes()
+    elif kind == "binary":
+        content = detail
+    if kind == "directory":
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+
+
+def check_store(place: Path, number: int, kind: str, detail) -> None:
+    """A damaged store is read as what is whole in it, or refused; and can be written again."""
+    store = Store(place, shipped=None)
+    files = fill(store)
+    before = store.read_seed(EXPERIMENT, 0)[0]
+    damage(files, number, kind, detail)
+    said = []
+    with refused_or_done():
+        store = Store(place, shipped=None)
+        for mend in (None, said.append):
+            for result in store.read_seed(EXPERIMENT, 0, mend):
+                assert result.performance.equals(before.performance) and result.similarity.equals(before.similarity)
+                assert isinstance(result.provenance["data"]["fingerprint"], object)
+            checkpoint = store.read_network(EXPERIMENT, 0, 0, "f" * 16, mend)
+            assert checkpoint is None or torch.equal(checkpoint.state["weight"], torch.ones(3))
+        assert store.fingerprint("files") is None or isinstance(store.fingerprint("files"), str)
+        for experiment, _ in store.stored():
+            assert experiment.name == EXPERIMENT.name
+        for text in said:
+            sentence(text)
+        if kind != "directory":
+            fill(store)
+            assert len(store.read_seed(EXPERIMENT, 0)) == 1
+            assert store.read_network(EXPERIMENT, 0, 0, "f" * 16) is not None
+
+
+# Data files ---------------------------------------------------------------------------------------------------------
+
+
+def _png(size: tuple[int, int], mode: str = "L") -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.new(mode, size, 7).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _with_size(png: bytes, width: int, height: int) -> bytes:
+    """A PNG whose header claims another size, with the right checksum."""
+    import zlib
+
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + png[24:29]
+    return png[:16] + header + zlib.crc32(b"IHDR" + header).to_bytes(4, "big") + png[33:]
+
+
+def _parquet(rows: int = 4, **columns) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    table = {"image": [{"bytes": _png((28, 28)), "path": None}] * rows, "label": list(range(rows))} | columns
+    pq.write_table(pa.table(table), stream)
+    return stream.getvalue()
+
+
+def _idx(dimensions: list[int], count: int, kind: int = 8) -> bytes:
+    sizes = b"".join(size.to_bytes(4, "big") for size in dimensions)
+    return bytes([0, 0, kind, len(dimensions)]) + sizes + bytes(count)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\n(x) print\n%%EOF\n"
+IMAGES = [_png((28, 28)), _png((28, 28), "RGB"), _png((28, 28), "RGBA"), _png((5, 5)), EPS, b"", b"\x89PNG\r\n\x1a\n"]
+IMAGES += [_with_size(_png((28, 28)), *size) for size in ((60_000, 60_000), (2**31 - 1, 1), (28, 29), (0, 0))]
+image_files = st.one_of(st.sampled_from(IMAGES), damaged(_png((28, 28))), st.binary(max_size=60))
+PARQUETS = [_parquet(), _parquet(label=[0, 1, 2, 99]), _parquet(label=[0.5] * 4), _parquet(label=["a"] * 4)]
+PARQUETS += [
+    _parquet(image=[_png((28, 28))] * 4),
+    _parquet(image=[1, 2, 3, 4]),
+    _parquet(image=[_png((28, 28)), None] * 2),
+]
+PARQUETS += [_parquet(image=[{"bytes": image}] * 4) for image in IMAGES] + [_parquet(0), _parquet(label=[-1] * 4)]
+PARQUETS += [_parquet(image=[["a"]] * 4), _parquet(label=[2**62] * 4), _parquet(image=[b"\0" * 10**7] * 4)]
+parquet_files = st.one_of(st.sampled_from(PARQUETS), damaged(_parquet()), st.binary(max_size=60))
+IDX = [
+    _idx([3, 28, 28], 3 * 784),
+    _idx([2**31 - 1, 28, 28], 10),
+    _idx([2**32 - 1] * 3, 0),
+    _idx([3, 28], 84),
+    _idx([3], 3),
+]
+IDX += [_idx([0, 28, 28], 0), _idx([3, 28, 28], 10), _idx([3, 28, 28], 3 * 784 * 8, 14), _idx([3, 28, 28], 3 * 784, 99)]
+idx_files = st.one_of(st.sampled_from(IDX), damaged(_idx([3, 28, 28], 3 * 784)), damaged(_idx([3], 3)))
+
+
+def _load(name: str, root: Path | None = None) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with refused_or_done():
+            dataset = data.load(name, root)
+            assert isinstance(dataset, Dataset) and len(dataset.train_images) == len(dataset.train_labels) > 0
+            assert data.state_of_files(name, root)
+
+
+def check_folder(images: list[bytes], ending: str, place: Path) -> None:
+    """One's own images, of which some are none."""
+    for number, content in enumerate(images):
+        for split in ("train", "test"):
+            file = place / split / "ab"[number % 2] / f"{number}{ending}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    _load(f"folder:{place}")
+
+
+def check_parquet(train: bytes, test: bytes, place: Path) -> None:
+    """Parquet files of the Hub's layout."""
+    (place / "mnist").mkdir(parents=True, exist_ok=True)
+    for split, content in (("train", train), ("test", test)):
+        (place / "mnist" / f"{split}-00000-of-00001.parquet").write_bytes(content)
+    _load("mnist", place)
+
+
+def check_torchvision(name: str, contents: list[bytes], place: Path) -> None:
+    """Files of torchvision's layout."""
+    for number, file in enumerate(data._TORCHVISION_FILES[name]):
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        (place / file).write_bytes(contents[number % len(contents)])
+    _load(name, place)

@@ -1,0 +1,235 @@
+"""What crashes, damage and other processes leave behind, and what the next run makes of it."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import simprune
+from simprune import store as store_module
+from simprune.experiment import Experiment
+from simprune.locks import locked
+from simprune.store import Store, WriteError
+
+TINY = Experiment(levels=1, rate=0.5, epochs=1, train_size=100, batch_size=50, probe_size=50, measures=("linear_cka",))
+
+
+def run(store, **options):
+    return simprune.run(TINY, store=store, device="cpu", progress=False, **options)
+
+
+def equal(a, b) -> bool:
+    tables = [(x.performance.drop(columns="seconds"), x.similarity, x.sparsity) for x in (a, b)]
+    return all(x.equals(y) for x, y in zip(*tables, strict=True))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture
+def stored(tmp_path, undisturbed):
+    """A store with the undisturbed run."""
+    import shutil
+
+    shutil.copytree(undisturbed.directory.parent, tmp_path / "store")
+    return tmp_path / "store"
+
+
+@pytest.mark.parametrize("name", ["level-00.pt", "level-01.pt", "level-01.json"])
+def test_a_corrupt_network_is_named_set_aside_and_made_again(name, stored, undisturbed, capsys):
+    (file,) = stored.rglob(name)
+    file.write_bytes(file.read_bytes()[:-9])
+    for table in stored.rglob("*.parquet"):
+        table.unlink()
+    assert equal(run(stored), undisturbed)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"{file} is corrupt" in said and f"{name}.corrupt" in said
+    assert file.with_name(f"{name}.corrupt").exists() and file.exists()
+    assert not [line for line in capsys.readouterr().err.splitlines() if "corrupt" in line]
+
+
+@pytest.mark.parametrize("name", ["similarity.parquet", "provenance.json"])
+def test_a_corrupt_table_is_named_set_aside_and_made_again_without_training(
+    name, stored, undisturbed, capsys, monkeypatch
+):
+    monkeypatch.setattr("simprune.study.train", lambda *a, **k: pytest.fail("trained"))
+    file = stored / undisturbed.directory.name / "seed-0" / name
+    file.write_bytes(b"{" + file.read_bytes())
+    assert equal(run(stored), undisturbed)
+    assert f"{file} is corrupt" in capsys.readouterr().err
+
+
+def test_a_result_of_another_experiment_in_its_place_is_set_aside(stored, undisturbed, capsys):
+    import json
+
+    file = stored / undisturbed.directory.name / "seed-0" / "provenance.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"key": "0" * 12}))
+    assert equal(run(stored), undisturbed)
+    assert "it belongs to another experiment" in capsys.readouterr().err
+
+
+def test_reading_sets_nothing_aside(stored, undisturbed):
+    (file,) = stored.rglob("similarity.parquet")
+    file.write_bytes(b"")
+    before = sorted(stored.rglob("*"))
+    with pytest.raises(simprune.InputError, match="no stored result"):
+        simprune.load(TINY, store=stored)
+    assert sorted(stored.rglob("*")) == before
+
+
+def test_a_network_with_other_shapes_is_not_taken_for_one_of_the_experiment(stored, undisturbed):
+    import torch
+
+    from simprune import data
+    from simprune.store import Checkpoint
+
+    fingerprint = data.load(TINY.dataset).fingerprint
+    facts = Store(stored).read_network(TINY, 0, 0, fingerprint).facts
+    Store(stored).write_network(TINY, 0, 0, fingerprint, Checkpoint({"weight": torch.ones(3)}, facts))
+    for table in stored.rglob("*.parquet"):
+        table.unlink()
+    assert equal(run(stored), undisturbed)
+
+
+def test_files_that_a_killed_run_left_half_written_are_removed(stored, undisturbed):
+    left = [file.with_name(f".{file.name}{store_module.TEMPORARY}abc") for file in stored.rglob("*.pt")]
+    left.append(stored / f".store.json{store_module.TEMPORARY}x")
+    left.append(stored / undisturbed.directory.name / "seed-0" / f".similarity.parquet{store_module.TEMPORARY}x")
+    for file in left:
+        file.write_bytes(b"half")
+    for file in [*stored.rglob("*.parquet"), *stored.rglob("level-*.json"), stored / "store.json"]:
+        file.unlink()
+    assert equal(run(stored), undisturbed)
+    assert not [file for file in left if file.exists()]
+
+
+def test_a_clock_that_jumped_changes_nothing(stored, undisturbed, capsys):
+    for number, file in enumerate(stored.rglob("*")):
+        os.utime(file, (0, 0) if number % 2 else (2**33, 2**33))
+    assert equal(simprune.run(TINY, store=stored, device="cpu"), undisturbed)
+    assert "read from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("writes", [1, 4, 9])
+def test_a_full_disk_stops_a_run_in_one_sentence_and_with_room_it_goes_on(writes, tmp_path, undisturbed, monkeypatch):
+    real, calls = os.fsync, []
+
+    def full(handle):
+        calls.append(1)
+        if len(calls) >= writes:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        (WriteError, simprune.InputError), match=r"can't be written \(No space left on device\)"
+    ) as error:
+        run(tmp_path)
+    assert "\n" not in str(error.value)
+    assert not [file for file in tmp_path.rglob("*") if store_module.TEMPORARY in file.name]
+    monkeypatch.undo()
+    assert equal(run(tmp_path), undisturbed)
+
+
+# Locks --------------------------------------------------------------------------------------------------------------
+
+
+def _hold(file, held, leave):
+    with locked(file):
+        held.set()
+        leave.wait(60)
+
+
+def test_a_lock_is_waited_for_with_a_word_and_taken_over_from_a_killed_process(tmp_path):
+    file, said = tmp_path / "lock", []
+    context = multiprocessing.get_context("fork")
+    held, leave = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(file, held, leave))
+    holder.start()
+    assert held.wait(60)
+
+    def waiting(who):
+        said.append(who)
+        holder.kill()
+
+    with locked(file, waiting):
+        assert len(said) == 1 and said[0].startswith(f"process {holder.pid} on ")
+    holder.join()
+    with locked(file, said.append):
+        pass
+    assert len(said) == 1
+
+
+def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undisturbed, tmp_path, capsys):
+    """The first run is stood in for by a process that holds its lock and puts its result there."""
+    aside = tmp_path / "aside"
+    place = stored / undisturbed.directory.name
+    place.rename(aside)
+    study_lock = stored / ".locks" / f"{TINY.name}-seed-0"
+    context = multiprocessing.get_context("fork")
+    held, leave = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(study_lock, held, leave))
+    holder.start()
+    assert held.wait(60)
+    said = []
+
+    def warn(self, text):
+        said.append(text)
+        aside.rename(place)
+        leave.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simprune.study._Study.warn", warn)
+        patch.setattr("simprune.study.train", lambda *a, **k: pytest.fail("trained"))
+        assert equal(run(stored), undisturbed)
+    holder.join()
+    assert said == [
+        f"the results of seed 0 are being made by process {holder.pid} on {os.uname().nodename}; "
+        f"waiting until it is done (Ctrl-C ends this one)"
+    ]
+
+
+def test_locks_are_done_without_where_the_file_system_has_none(tmp_path, monkeypatch):
+    import errno
+
+    def unsupported(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    with locked(tmp_path / "lock", pytest.fail):
+        pass
+
+
+# A real process -----------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_in_training_ends_within_seconds_with_status_130_and_keeps_what_is_finished(tmp_path):
+    options = "--levels 1 --epochs 2000 --train-size 100 --probe-size 50".split()
+    command = [
+        sys.executable,
+        "-m",
+        "simprune",
+        "run",
+        "lenet5",
+        "fashion_mnist_mini",
+        *options,
+        "--store",
+        str(tmp_path),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    locks = tmp_path / ".locks"
+    while process.poll() is None and not list(locks.glob("*-seed-0")):
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    clock = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - clock < 10
+    assert process.returncode == 130, said
+    assert said == "simprune: interrupted; what was finished is kept, run the same command to go on\n"

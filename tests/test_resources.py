@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+import simprune
+from simprune import resources
+from simprune.errors import InputError
+from simprune.experiment import Experiment
+
+MNIST = {"channels": 1, "image_size": (28, 28), "classes": 10, "images": 12_000}
+SMALL = Experiment(levels=1, rate=0.5, epochs=1, train_size=100, probe_size=50, measures=("linear_cka",))
+
+
+def estimate(**fields):
+    return resources.estimate(Experiment(**fields), **MNIST)
+
+
+@pytest.mark.parametrize(
+    ("more", "less", "what"),
+    [
+        ({"probe_size": 2000}, {"probe_size": 500}, "memory"),
+        ({"views": ("flatten", "channels")}, {"views": ("flatten",)}, "memory"),
+        ({"references": ("dense", "previous")}, {"references": ("dense",)}, "memory"),
+        ({"batch_size": 1000}, {"batch_size": 100}, "memory"),
+        ({"levels": 10}, {"levels": 5}, "disk"),
+        ({"seeds": (0, 1)}, {"seeds": (0,)}, "disk"),
+        ({"references": ("sibling",)}, {"references": ("dense",)}, "disk"),
+    ],
+)
+def test_what_takes_more_is_estimated_to_take_more(more, less, what):
+    rest = {"architecture": "vgg", "probe_size": 1000} if what == "memory" and "batch_size" not in more else {}
+    rest |= {"architecture": "vgg", "probe_size": 10} if "batch_size" in more else {}
+    assert getattr(estimate(**(rest | more)), what) > getattr(estimate(**(rest | less)), what)
+
+
+def test_the_disk_that_a_run_takes_is_the_estimated_one(tmp_path):
+    simprune.run(SMALL, store=tmp_path, device="cpu", progress=False)
+    taken = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
+    assert resources.estimate(SMALL, **MNIST).disk == pytest.approx(taken, rel=0.15)
+
+
+def test_what_can_not_work_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "total_memory", lambda: 1e6)
+    with pytest.raises(InputError, match=r"probe_size: .* needs at least \d+ MB of memory.*fewer probe inputs"):
+        simprune.run(SMALL, store=tmp_path / "store", device="cpu", progress=False)
+    monkeypatch.undo()
+    monkeypatch.setattr(resources, "free_disk", lambda place: 1e5)
+    with pytest.raises(InputError, match=r"store: .* take about 1 MB, and .* has 1 MB left; make room"):
+        simprune.run(SMALL, store=tmp_path / "store", device="cpu", progress=False)
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_may_not_fit_is_said_and_tried():
+    said = []
+    big = resources.Estimate(memory=1e15, least_memory=1, disk=1)
+    resources.check(big, Path("."), said.append)
+    assert len(said) == 1 and "1000000.0 GB of memory" in said[0] and "--probe-size" in said[0]
+    resources.check(resources.Estimate(1, 1, 1), Path("."), said.append)
+    assert len(said) == 1
+
+
+def test_what_the_machine_has_is_known_here():
+    assert resources.total_memory() >= resources.available_memory() > 1e6
+    assert resources.free_disk(Path("nowhere/yet")) > 0
