@@ -8,13 +8,15 @@ BIN    := $(VENV)/bin
 PINS   := $(shell $(PYTHON) -c 'import hashlib, json, tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(hashlib.sha256(json.dumps([t["build-system"], t["project"]]).encode()).hexdigest()[:12])' 2>/dev/null)
 STAMP  := $(VENV)/installed-$(PINS)
 
-.PHONY: install test book clean help
+.PHONY: install test test-slow test-browser book clean help
 
 help:
-	@echo "make install   prepare $(VENV)"
-	@echo "make test      run the tests"
-	@echo "make book      run the notebooks live and build the book at _build/html/index.html"
-	@echo "make clean     remove what was built (not $(VENV), not your results)"
+	@echo "make install       prepare $(VENV)"
+	@echo "make test          run the tests"
+	@echo "make test-slow     run the slow lane too: kills, full disks, sweeps, many random inputs (an hour or more)"
+	@echo "make test-browser  look at every page of the built book in a browser (after make book; needs chromium and npm)"
+	@echo "make book          run the notebooks live and build the book at _build/html/index.html"
+	@echo "make clean         remove what was built (not $(VENV), not your results)"
 
 install: $(STAMP)
 	@echo "simprune is installed in $(VENV); run it as $(BIN)/simprune"
@@ -36,9 +38,19 @@ test: $(STAMP)
 	@echo "Running the tests (some minutes) ..."
 	@$(BIN)/python -m pytest
 
+# Sweeps need snakemake, in an environment of its own: make test-slow SNAKEMAKE=/path/to/snakemake
+test-slow: test
+	@echo "Running the slow lane (an hour or more) ..."
+	@SNAKEMAKE="$(SNAKEMAKE)" $(BIN)/python -m pytest tests/slow
+
+# axe-core looks for what keeps people out; without npm its checks are skipped and say so.
+test-browser: $(STAMP)
+	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix _build/node axe-core@4.14.1 || true
+	@SIMPRUNE_HTML=_build/html $(BIN)/python -m pytest tests/browser
+
 book: $(STAMP)
 	@$(BIN)/simprune book
 
 clean:
-	@rm -rf _build book/executed
+	@rm -rf _build book/executed .snakemake
 	@echo "Removed _build and book/executed"
