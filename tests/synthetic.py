@@ -78,6 +78,7 @@ def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views
         profile="paper",
         seeds=tuple(seeds),
         levels=levels,
+        width=1.0,
         rate=rate,
         criterion="magnitude",
         scope="global",
@@ -106,6 +107,22 @@ def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views
         },
         directory=None,
     )
+
+
+# What a made-up network scores against its controls, less what it scores against the dense network.
+CONTROLS = {"previous": -0.02, "sibling": 0.25, "untrained": 0.5}
+
+
+def with_controls(results):
+    """The same results with scores against all references: all levels are as far from a sibling, or the untrained."""
+    dense = results.similarity
+    at_start = dense["level"].map({0: 1.0}).fillna(dense["value"])
+    tables = [dense]
+    for reference, less in CONTROLS.items():
+        value = (at_start if reference == "previous" else 1.0) - less
+        tables.append(dense.assign(reference=reference, value=np.minimum(value, 1.0)))
+    results.similarity = pd.concat(tables, ignore_index=True)
+    return results
 
 
 def as_distance(measure):

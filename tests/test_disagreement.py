@@ -1,12 +1,16 @@
-"""Agreement of measures, on scores whose agreement is known."""
+"""Agreement, conclusions and the sources of disagreement, on scores and representations whose truth was planted."""
 
 import numpy as np
 import pandas as pd
+import planted
 import pytest
 import synthetic
-from scipy.stats import kendalltau
+import torch
+from scipy.stats import kendalltau, spearmanr
 
+from simprune import disagreement
 from simprune.disagreement import clustered, rank_agreement
+from simprune.errors import InputError
 from simprune.measures import MEASURES
 
 LEVELS, LAYERS = 4, 3
@@ -103,3 +107,387 @@ def test_clustering_works_with_unknown_agreement():
     names = ["mean_cca", "svcca", "nbs"]
     agreement = pd.DataFrame(np.nan, index=names, columns=names)
     assert sorted(clustered(agreement).index) == sorted(names)
+
+
+# Agreement over seeds, inputs and studies ---------------------------------------------------------------------------
+
+
+def random_study(seed, seeds=(0,), noise=0.0):
+    """Scores at random; with `noise` 0 all seeds of all such studies are alike but for the measures' own orders."""
+
+    def value(run, level, layer, view, measure):
+        own = np.random.default_rng([7, level, layer, planted.FAIR.index(measure)]).random()
+        return own + noise * np.random.default_rng([seed, run, level, layer, planted.FAIR.index(measure)]).random()
+
+    return planted.results(planted.similarity(value, seeds=seeds), seeds=seeds)
+
+
+def test_spearman_is_that_of_scipy(values):
+    other = np.random.default_rng(1).random(LEVELS * LAYERS)
+    found = rank_agreement(scores(nbs=values, svcca=other), "spearman").loc["nbs", "svcca"]
+    assert found == pytest.approx(spearmanr(values[LAYERS:], other[LAYERS:]).statistic)
+
+
+def test_an_unknown_rank_correlation_is_refused(values):
+    with pytest.raises(InputError, match="method"):
+        rank_agreement(scores(nbs=values, svcca=values), "pearson")
+
+
+def test_one_seed_gives_no_interval_over_seeds():
+    found = disagreement.median_agreement(random_study(0))
+    assert np.isfinite(found["median"]) and np.isnan(found["low"]) and np.isnan(found["high"])
+    assert found["pairs"] == 10
+
+
+def test_the_interval_over_seeds_holds_the_median_and_narrows_as_seeds_agree():
+    wide = disagreement.median_agreement(random_study(0, seeds=(0, 1, 2, 3), noise=2))
+    narrow = disagreement.median_agreement(random_study(0, seeds=(0, 1, 2, 3)))
+    assert wide["low"] <= wide["median"] <= wide["high"] and wide["low"] < wide["high"]
+    assert narrow["low"] == pytest.approx(narrow["high"])
+
+
+def test_copies_of_a_measure_do_not_count_as_agreement():
+    def value(run, level, layer, view, measure):
+        return np.random.default_rng([level, layer, len(measure)]).random()
+
+    results = planted.results(planted.similarity(value, measures=("nbs", "procrustes_distance", "svcca")))
+    assert disagreement.median_agreement(results)["pairs"] == 1
+
+
+def test_studies_with_one_pattern_of_agreement_correlate_fully():
+    matrices = disagreement.study_agreement({"a": random_study(0), "b": random_study(1)})
+    assert disagreement.agreement_between_studies(matrices).loc["a", "b"] == pytest.approx(1)
+
+
+def test_studies_are_compared_by_the_measures_that_both_hold():
+    fewer = random_study(1)
+    fewer.similarity = fewer.similarity[fewer.similarity["measure"] != "pwcca"]
+    matrices = disagreement.study_agreement({"a": random_study(0), "b": fewer})
+    assert [list(matrix.index) for matrix in matrices.values()] == [["mean_cca", "svcca", "linear_cka", "nbs"]] * 2
+
+
+def test_agreement_over_inputs_spans_the_draws():
+    results = random_study(0)
+    draws = [
+        random_study(draw, noise=0.5).similarity.assign(inputs=inputs, draw=draw)
+        for draw in range(5)
+        for inputs in (50, 500)
+    ]
+    results.diagnostics["samples"] = pd.concat(draws)
+    found = disagreement.agreement_over_inputs(results)
+    assert found["draws"] == 5 and found["low"] < found["median"] < found["high"]
+
+
+def test_nothing_drawn_gives_no_interval_over_inputs():
+    assert disagreement.agreement_over_inputs(random_study(0)) is None
+
+
+# One footing --------------------------------------------------------------------------------------------------------
+
+
+def test_distances_become_similarities_that_are_one_for_equal_representations_and_fall():
+    names = pd.Series(["procrustes_distance"] * 2 + ["gulp"] * 2 + ["nbs"])
+    found = disagreement.as_similarity(names, pd.Series([0.0, np.sqrt(2), 0.0, 3.0, 0.3]))
+    assert list(found) == pytest.approx([1, 0, 1, 0.25, 0.3])
+
+
+def test_a_score_that_is_not_ok_has_no_value_among_the_compared():
+    table = planted.similarity(lambda *place: 0.5)
+    table.loc[table["measure"] == "nbs", "status"] = synthetic.DEGENERATE
+    found = disagreement.dense_scores(table)
+    assert (found["value"].isna() == (found["measure"] == "nbs")).all()
+    assert found["level"].min() == 1
+
+
+def test_chance_correction_puts_chance_at_zero_and_the_best_at_one():
+    table = planted.similarity(
+        lambda seed, level, layer, view, measure: 1.0 if layer else 0.6, measures=("nbs", "gulp")
+    )
+    table.loc[table["measure"] == "gulp", "value"] = np.where(table["layer_index"][table["measure"] == "gulp"], 0, 2.0)
+    results = planted.results(table, {"nulls": planted.nulls(table, lambda row: 2.0 if row.measure == "gulp" else 0.6)})
+    found = disagreement.procedures(results).query("correction == 'chance'")
+    assert np.allclose(found["value"], found["layer_index"] > 0)
+
+
+def test_where_chance_is_the_best_nothing_can_be_corrected():
+    table = planted.similarity(lambda *place: 1.0)
+    results = planted.results(table, {"nulls": planted.nulls(table, 0.999)})
+    assert disagreement.procedures(results).query("correction == 'chance'")["value"].isna().all()
+
+
+# Conclusions --------------------------------------------------------------------------------------------------------
+
+
+def falling(least, steepness=1.0, dip=0.0):
+    """Similarity that falls with the level, most in one layer; with `dip` more in the middle layer."""
+
+    def value(seed, level, layer, view, measure):
+        return 1 - level * (0.02 + 0.02 * (layer == least) + dip * (layer == 1)) * steepness
+
+    return value
+
+
+def with_siblings(value, base=0.5, seeds=(0,)):
+    dense = planted.similarity(value, seeds=seeds)
+    sibling = planted.similarity(lambda *place: base, seeds=seeds, levels=(0,), reference="sibling")
+    return planted.results(pd.concat([dense, sibling], ignore_index=True), seeds=seeds)
+
+
+@pytest.mark.parametrize("layer", range(3))
+@pytest.mark.parametrize("scale", disagreement.SCALES)
+def test_the_layer_that_falls_most_is_named_by_every_measure(layer, scale):
+    answers = disagreement.conclusions(with_siblings(falling(layer)), scale=scale)
+    assert set(answers["least_layer"]) == {planted.LAYERS[layer]}
+    counted = disagreement.distinct_answers(answers).loc["least_layer"]
+    assert (counted["distinct"], counted["share"], counted["answering"]) == (1, 1, 5)
+
+
+def test_a_dip_is_a_middle_below_both_ends():
+    assert set(disagreement.conclusions(with_siblings(falling(1, dip=0.02)))["dips"]) == {"yes"}
+    assert set(disagreement.conclusions(with_siblings(falling(2)))["dips"]) == {"no"}
+
+
+def test_the_scale_of_siblings_dates_the_fall_to_half_of_their_distance():
+    # On average over layers 1 − 0.08/3 per level: below 0.9 from level 4; half of the way to 0.5 from level 10, never.
+    answers = disagreement.conclusions(with_siblings(falling(1)), scale="value")
+    assert list(answers["falls_at"]) == pytest.approx([planted.density(4)] * 5)
+    assert set(disagreement.conclusions(with_siblings(falling(1)))["falls_at"]) == {"never"}
+    near = disagreement.conclusions(with_siblings(falling(1), base=0.9))
+    assert list(near["falls_at"]) == pytest.approx([planted.density(2)] * 5)
+    assert set(near["last_stays"]) == {"no"}
+
+
+def test_siblings_that_were_not_compared_are_missed():
+    with pytest.raises(InputError, match="sibling"):
+        disagreement.conclusions(planted.results(planted.similarity(falling(0))))
+
+
+def test_answers_that_every_seed_gives_have_full_support():
+    table = disagreement.conclusions(with_siblings(falling(1), seeds=(0, 1, 2)))
+    assert (table["least_layer_seeds"] == 1).all()
+    assert disagreement.conclusions(with_siblings(falling(1)))["least_layer_seeds"].isna().all()
+
+
+def test_an_answer_that_seeds_dispute_has_less_than_full_support():
+    def disputed(seed, level, layer, view, measure):
+        return falling(1 if seed else 2, steepness=1 + 0.1 * seed)(seed, level, layer, view, measure)
+
+    support = disagreement.conclusions(with_siblings(disputed, seeds=(0, 1, 2)))["least_layer_seeds"]
+    assert ((support > 0.5) & (support < 1)).all()
+
+
+def test_measures_without_a_score_in_a_layer_answer_from_the_others():
+    results = with_siblings(falling(0))
+    table = results.similarity
+    table.loc[(table["measure"] == "nbs") & (table["layer_index"] == 0), "status"] = synthetic.DEGENERATE
+    answers = disagreement.conclusions(results)
+    assert answers.loc["nbs", "layers"] == 2 and answers.loc["nbs", "least_layer"] != planted.LAYERS[0]
+    assert pd.isna(answers.loc["nbs", "dips"])
+
+
+def test_draws_of_inputs_support_what_they_say_again():
+    results = with_siblings(falling(1))
+    draws = [results.similarity.assign(inputs=500, draw=draw) for draw in range(5)]
+    other = with_siblings(falling(2, steepness=0.1)).similarity.assign(inputs=500, draw=5)
+    results.diagnostics["samples"] = pd.concat([*draws, other])
+    support = disagreement.conclusions(results)["least_layer_inputs"]
+    assert np.allclose(support, 5 / 6)
+
+
+# Where from: tables with a planted source ---------------------------------------------------------------------------
+
+
+def full(**effects):
+    """A crossed table of scores with an effect for each level of each factor."""
+    levels = {"implementation": 2, "view": 3, "correction": 2, "measure": 5}
+    index = pd.MultiIndex.from_product([range(count) for count in levels.values()], names=list(levels))
+    table = index.to_frame(index=False)
+    value = sum(np.asarray(effect)[table[name]] for name, effect in effects.items())
+    return table.assign(value=value, cell=0)
+
+
+FACTORS = ["implementation", "view", "correction", "measure"]
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_the_only_factor_with_an_effect_has_the_whole_spread(factor):
+    sizes = dict(zip(FACTORS, (2, 3, 2, 5), strict=True))
+    table = full(**{factor: np.random.default_rng(0).random(sizes[factor])})
+    shares = disagreement.variance_shares(table, FACTORS, ["cell"]).set_index("source")["share"]
+    assert shares[factor] == pytest.approx(1)
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_sums_of_squares_are_those_of_statsmodels():
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    table = full(view=[0, 1, 3], measure=[1, 2, 3, 5, 8])
+    table["value"] += np.random.default_rng(0).standard_normal(len(table))
+    uneven = table[~((table["implementation"] == 1) & (table["correction"] == 1))]
+    for scores_, factors in ((table, FACTORS), (uneven.drop(columns="implementation"), FACTORS[1:])):
+        wide = scores_.groupby([*factors, "cell"], as_index=False)["value"].mean()
+        found = disagreement.variance_shares(wide, factors, ["cell"]).set_index("source")["sum_of_squares"]
+        terms = " + ".join(f"C({name})" for name in factors)
+        expected = anova_lm(ols(f"value ~ ({terms})**2", wide).fit(), typ=2)["sum_sq"]
+        words = expected.index.str.replace(r"C\((\w+)\)", r"\1", regex=True).str.replace(":", " × ")
+        expected = expected.set_axis(words.str.replace("Residual", "residual"))
+        assert np.allclose(found.loc[expected.index], expected)
+
+
+def test_a_level_without_all_its_scores_is_left_out_and_counted():
+    table = full(measure=[0, 0, 0, 0, 1], view=[0, 1, 2])
+    table.loc[(table["measure"] == 4) & (table["view"] == 0), "value"] = np.nan
+    shares = disagreement.variance_shares(table, FACTORS, ["cell"])
+    assert set(shares["left_out"]) == {1} and set(shares["compared"]) == {4}
+    assert shares.set_index("source").loc["view", "share"] == pytest.approx(1)
+
+
+def test_no_spread_has_no_shares():
+    shares = disagreement.variance_shares(full(view=[1, 1, 1]), FACTORS, ["cell"])
+    assert shares["share"].isna().all() and np.allclose(shares["sum_of_squares"], 0)
+
+
+def test_overall_a_cell_counts_by_its_spread():
+    small, large = full(view=[0, 0.1, 0.2]), full(measure=[0, 1, 2, 3, 4]).assign(cell=1)
+    shares = disagreement.variance_shares(pd.concat([small, large]), FACTORS, ["cell"])
+    overall = disagreement.overall_shares(shares).set_index("source")["share"]
+    assert overall["measure"] > 0.99 and overall.sum() == pytest.approx(1)
+
+
+def test_a_factor_with_its_interactions_takes_them_along():
+    table = full(view=[0, 1, 2])
+    table["value"] *= table["measure"]
+    overall = disagreement.overall_shares(disagreement.variance_shares(table, FACTORS, ["cell"])).set_index("source")
+    interaction = overall.loc["view × measure", "share"]
+    assert interaction > 0.1
+    together = overall.loc["view", "share"] + interaction
+    assert overall.loc["view", "with_interactions"] == pytest.approx(together)
+
+
+# Where from: representations with a planted source ------------------------------------------------------------------
+
+
+def only_the_view(seed):
+    """Units whose means over positions are the same, and whose patterns over positions are unrelated."""
+    base = planted.noise(600, 2, 1, 1, seed=seed)
+    patterns = [planted.noise(600, 2, 2, 2, seed=other) for other in (seed + 100, seed + 200)]
+    return tuple(base + 6 * (pattern - pattern.mean((2, 3), keepdim=True)) for pattern in patterns)
+
+
+def only_finite_samples(seed):
+    """Unrelated representations with nearly half as many columns as inputs."""
+    return planted.noise(60, 24, 1, 1, seed=seed), planted.noise(60, 24, 1, 1, seed=seed + 50)
+
+
+def only_the_defect(seed):
+    """One representation, far from the origin, with and without a trace of noise."""
+    x = planted.noise(400, 3, 1, 1, seed=seed).abs() + 1
+    return x, x + 0.02 * planted.noise(400, 3, 1, 1, seed=seed + 9)
+
+
+def only_the_spectrum(seed):
+    """Two representations that share one direction of great variance and none of the others."""
+    raw = planted.noise(600, 11, seed=seed)
+    basis = torch.linalg.qr(raw - raw.mean(0))[0]
+    scale = torch.tensor([30.0, 1, 1, 1, 1, 1], dtype=basis.dtype)
+    x, y = basis[:, :6] * scale, torch.cat([basis[:, :1], basis[:, 6:]], 1) * scale
+    return x[:, :, None, None], y[:, :, None, None]
+
+
+@pytest.mark.parametrize(
+    "pair, source",
+    [
+        (only_the_view, "view"),
+        (only_finite_samples, "correction"),
+        (only_the_defect, "implementation"),
+        (only_the_spectrum, "measure"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_decomposition_names_the_planted_source(pair, source):
+    results = planted.study([pair(seed) for seed in range(2)])
+    if source == "correction":
+        del results.diagnostics["released"]  # the largest canonical direction alone, as released, is biased otherwise
+    shares, factors = disagreement.attributed_shares(results)
+    overall = disagreement.overall_shares(shares).set_index("source")["share"]
+    assert overall.sum() == pytest.approx(1)
+    assert overall[source] > 0.8
+    assert source in factors
+
+
+def test_a_defect_of_two_measures_is_split_by_the_analysis_of_variance_and_not_by_attribution():
+    results = planted.study([only_the_defect(0)])
+    variance = disagreement.overall_shares(disagreement.source_shares(results)[0]).set_index("source")["share"]
+    assert variance["implementation"] < 0.5 and variance["implementation × measure"] > 0.2
+    attributed = disagreement.overall_shares(disagreement.attributed_shares(results)[0]).set_index("source")["share"]
+    assert attributed["implementation"] > 0.9
+
+
+def test_sources_without_tables_are_not_told_apart_and_not_named():
+    results = planted.results(planted.similarity(lambda seed, level, layer, view, measure: len(view) / 10 + level / 99))
+    shares, factors = disagreement.attributed_shares(results)
+    assert factors == ["view", "measure"]
+    assert disagreement.overall_shares(shares).set_index("source").loc["view", "share"] == pytest.approx(1)
+
+
+def test_ranks_do_not_see_that_measures_have_other_scales():
+    def value(seed, level, layer, view, measure):
+        return (1 - 0.01 * level - 0.001 * layer) ** (1 + planted.FAIR.index(measure))
+
+    results = planted.results(planted.similarity(value))
+    values, _ = disagreement.attributed_shares(results)
+    ranks, _ = disagreement.attributed_shares(results, ranks=True)
+    assert values["sum_of_squares"].sum() > 0.1
+    assert ranks["sum_of_squares"].sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_defect_is_what_the_released_score_differs_by():
+    table = planted.similarity(lambda *place: 0.9)
+    released = planted.released(table, lambda row: 0.3 if row.measure == "nbs" else row.value)
+    scores_, factors = disagreement.designed_scores(planted.results(table, {"released": released}))
+    assert factors == ["implementation", "view", "measure"]
+    wrong = scores_[scores_["implementation"] == "as released"].groupby("measure")["value"].agg(["min", "max"])
+    assert np.allclose(wrong.loc["nbs"], 0.3) and np.allclose(wrong.drop("nbs"), 0.9)
+
+
+# Genuine differences and finite samples -----------------------------------------------------------------------------
+
+
+def test_the_spectral_shares_name_the_axis_that_matters():
+    rows = [
+        {"seed": 0, "level": 1, "density": 0.7, "layer": "conv1_relu", "layer_index": 0, "reference": "dense"}
+        | {"alpha": alpha, "p": p, "value": 1 - 0.3 * alpha}
+        for alpha in (0, 0.5, 1)
+        for p in (1, 2, np.inf)
+    ]
+    results = planted.results(planted.similarity(lambda *place: 1.0), {"spectral": pd.DataFrame(rows)})
+    shares = disagreement.spectral_shares(results).set_index("source")["share"]
+    assert shares["alpha"] == pytest.approx(1)
+    assert disagreement.spectral_shares(planted.results(results.similarity)) is None
+
+
+def test_the_ladder_has_a_step_for_what_a_wider_group_explains():
+    heights = dict(zip(disagreement.LADDER, (0.2, 0.5, 0.5, 0.9), strict=True))
+    table = planted.similarity(lambda seed, level, layer, view, measure: heights[measure], measures=disagreement.LADDER)
+    table.loc[(table["measure"] == "mean_cca") & (table["layer_index"] == 0), "status"] = synthetic.DEGENERATE
+    steps = disagreement.ladder(planted.results(table), level=3)
+    assert list(steps.loc["conv2_relu"]) == [0.2, 0.5, 0.5, 0.9]
+    assert np.isnan(steps.loc["conv1_relu", "mean_cca"])
+
+
+def test_convergence_runs_over_the_numbers_of_inputs_to_the_whole():
+    results = planted.results(planted.similarity(lambda *place: 0.5))
+    draws = [
+        planted.similarity(
+            lambda *place, inputs=inputs, draw=draw: 0.5 + 10 / inputs + 0.01 * draw, inputs=inputs, draw=draw
+        )
+        for inputs in (50, 100)
+        for draw in range(3)
+    ]
+    results.diagnostics["samples"] = pd.concat(draws)
+    table = disagreement.convergence(results)
+    nbs = table[(table["measure"] == "nbs") & (table["layer_index"] == 0)].set_index("inputs")
+    assert list(nbs.index) == [50, 100, 1000]
+    assert nbs.loc[50, ["low", "mean", "high"]].tolist() == pytest.approx([0.7, 0.71, 0.72])
+    assert nbs.loc[1000, "mean"] == 0.5

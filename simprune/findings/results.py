@@ -209,7 +209,7 @@ def accuracy_sentence(results: "Results") -> str:
     )
 
 
-def _profile(results: "Results", level: int, **choice) -> pd.DataFrame:
+def profile_means(results: "Results", level: int, **choice) -> pd.DataFrame:
     """Mean over seeds of each similarity (columns) in each layer (rows) at one level.
 
     Distances are left out. NaN where not every seed's score is ok: what the sentences say rests on sound scores only.
@@ -224,7 +224,7 @@ def _profile(results: "Results", level: int, **choice) -> pd.DataFrame:
 def least_similar_sentence(results: "Results", **choice) -> str:
     """Which layer each measure calls least similar at the last level."""
     measured = densities(results)
-    profile = _profile(results, measured.index[-1], **choice).dropna(axis="columns", how="all")
+    profile = profile_means(results, measured.index[-1], **choice).dropna(axis="columns", how="all")
     if profile.empty:
         return "No similarity is ok at the last level."
     by_layer: dict[str, list[str]] = {}
@@ -244,7 +244,7 @@ def spread_facts(results: "Results", *, density: float = 0.1, **choice) -> dict[
     `compared`, which layers these are.
     """
     level = nearest_level(results, density)
-    profile = _profile(results, level, **choice)
+    profile = profile_means(results, level, **choice)
     sound = profile.dropna()
     if sound.empty:
         return None
@@ -285,7 +285,7 @@ def spread_sentence(results: "Results", *, density: float = 0.1, **choice) -> st
 def change_sentence(results: "Results", **choice) -> str:
     """At which density each measure, averaged over the layers in which all is ok, first falls below `CHANGED`."""
     measured = densities(results)
-    profiles = pd.concat({level: _profile(results, level, **choice) for level in measured.index}, names=["level"])
+    profiles = pd.concat({level: profile_means(results, level, **choice) for level in measured.index}, names=["level"])
     sound = profiles.notna().all(axis=1).groupby(level=1).all()
     if not sound.any():
         return "There is no layer here in which every score is ok."
@@ -348,15 +348,17 @@ def layer_density_sentence(results: "Results") -> str:
 def facts(results: "Results", *, density: float = 0.1) -> dict[str, str]:
     """What the book's first page says of a run, as text: the level nearest to a density against the dense network.
 
-    Keys: those of `spread_facts` and of `agreement_facts`, where there are any, and `dense_accuracy`,
+    Keys: those of `spread_facts` and of `agreement_facts`, where there are any, and `density`, `dense_accuracy`,
     `pruned_accuracy`, `seeds` (their number in words).
     """
     accuracy = results.performance.groupby("level")["test_accuracy"].mean()
+    level = nearest_level(results, density)
     return {
         **(spread_facts(results, density=density) or {}),
         **(agreement_facts(results) or {}),
+        "density": percent(densities(results)[level]),
         "dense_accuracy": accuracy_percent(accuracy.iloc[0]),
-        "pruned_accuracy": accuracy_percent(accuracy[nearest_level(results, density)]),
+        "pruned_accuracy": accuracy_percent(accuracy[level]),
         "seeds": _seeds(results),
     }
 

@@ -1,0 +1,163 @@
+"""Agreement of measures on the order of layers and levels."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+from scipy.spatial.distance import squareform
+from scipy.stats import bootstrap, kendalltau, spearmanr
+
+from simprune.disagreement.scores import COPIES, diagnostic, is_ok
+from simprune.errors import check_choice
+from simprune.measures import MEASURES
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+METHODS = {"kendall": kendalltau, "spearman": spearmanr}
+FEWEST_SEEDS = 3  # for an interval over seeds
+
+
+def rank_agreement(similarity: pd.DataFrame, method: str = "kendall") -> pd.DataFrame:
+    """Kendall's τ-b (or Spearman's ρ) between measures over the pairs (layer, level): a symmetric matrix in −1 … 1.
+
+    `similarity` holds the scores of one reference and one view, in the columns of `Results.similarity`. Level 0 is left
+    out (compared with the dense network it is the same for all), distances count with their sign turned, and τ is the
+    mean over seeds of each seed's τ. A pair counts where the scores of both measures are ok: a score that the numbers
+    of inputs and variables force has no rank. τ is NaN where a measure is constant or fewer than two pairs are left.
+    The measures stand in the order of the table. `method`: "kendall" or "spearman"; others raise `InputError`.
+    """
+    check_choice("method", method, METHODS)
+    measures = list(similarity["measure"].unique())
+    return _mean(_by_seed(similarity, measures, method), measures)
+
+
+def _by_seed(similarity: pd.DataFrame, measures: list[str], method: str) -> np.ndarray:
+    """Each seed's matrix of τ: seeds × measures × measures."""
+    counting = similarity[(similarity["level"] > 0) & is_ok(similarity["status"])]
+    seeds = np.array([_agreement(scores, measures, method) for _, scores in counting.groupby("seed")])
+    return seeds.reshape(-1, len(measures), len(measures))
+
+
+def _mean(matrices: np.ndarray, measures: list[str]) -> pd.DataFrame:
+    """The mean of those matrices that have an entry, entry by entry."""
+    counted = np.isfinite(matrices).sum(axis=0)
+    mean = np.where(counted > 0, np.nansum(matrices, axis=0) / np.maximum(counted, 1), np.nan)
+    return pd.DataFrame(mean, index=measures, columns=measures)
+
+
+def _agreement(scores: pd.DataFrame, measures: list[str], method: str) -> np.ndarray:
+    """τ between measures within one seed."""
+    values = scores.pivot(index=["layer_index", "level"], columns="measure", values="value").reindex(columns=measures)
+    signed = [(-1 if MEASURES[name].is_distance else 1) * values[name].to_numpy(float) for name in measures]
+    matrix = np.eye(len(measures))
+    for (i, x), (j, y) in combinations(enumerate(signed), 2):
+        both = np.isfinite(x) & np.isfinite(y)
+        constant = both.sum() < 2 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0
+        matrix[i, j] = matrix[j, i] = np.nan if constant else METHODS[method](x[both], y[both]).statistic
+    return matrix
+
+
+def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
+    """An agreement matrix with its measures reordered so that those that agree stand side by side.
+
+    Average linkage on 1 − τ, leaves in the best order (Bar-Joseph et al. 2001); an unknown τ counts as 0.
+    """
+    if len(agreement) < 3:
+        return agreement
+    distance = 1 - agreement.fillna(0).to_numpy()
+    np.fill_diagonal(distance, 0)
+    condensed = squareform(distance, checks=False)
+    order = leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed))
+    return agreement.iloc[order, order]
+
+
+def _compared(results: "Results", view: str) -> pd.DataFrame:
+    """The scores whose orders are compared: one view, against the dense network, no copies of other measures."""
+    table = results.similarity
+    chosen = (table["reference"] == "dense") & (table["view"] == view) & ~table["measure"].isin(COPIES)
+    return table[chosen]
+
+
+def _pairs(matrix: np.ndarray) -> np.ndarray:
+    return matrix[..., *np.triu_indices(matrix.shape[-1], 1)]
+
+
+def study_agreement(
+    studies: Mapping[str, "Results"], view: str = "flatten", method: str = "kendall"
+) -> dict[str, pd.DataFrame]:
+    """Each study's agreement matrix, by its name, over the measures that all studies hold."""
+    tables = {name: _compared(results, view) for name, results in studies.items()}
+    shared = set.intersection(*(set(table["measure"]) for table in tables.values())) if tables else set()
+    order = [name for name in MEASURES if name in shared]
+    return {
+        name: rank_agreement(table[table["measure"].isin(shared)], method).loc[order, order]
+        for name, table in tables.items()
+    }
+
+
+def agreement_between_studies(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Spearman's ρ between the agreement matrices of studies, over pairs of measures: studies × studies.
+
+    1 if measures that agree more than others in one study do so in the other. NaN with fewer than three pairs that
+    have a τ in both.
+    """
+    names = list(matrices)
+    table = pd.DataFrame({name: _pairs(matrix.to_numpy()) for name, matrix in matrices.items()})
+    return table.corr(method="spearman", min_periods=3).loc[names, names]
+
+
+def median_agreement(results: "Results", view: str = "flatten", resamples: int = 999, seed: int = 0) -> pd.Series:
+    """The median τ over pairs of measures, with a 95 % bootstrap interval over seeds: `median`, `low`, `high`, `pairs`.
+
+    `pairs` counts the pairs of measures that have a τ. `low` and `high` are NaN with fewer than three seeds: nothing
+    can then be said of the spread between seeds.
+    """
+    table = _compared(results, view)
+    measures = list(table["measure"].unique())
+    by_seed = _pairs(_by_seed(table, measures, "kendall"))
+    known = np.isfinite(by_seed).all(axis=0) if len(by_seed) else np.zeros(0, bool)
+    by_seed = by_seed[:, known]
+    low = high = np.nan
+    if len(by_seed) >= FEWEST_SEEDS and known.any():
+
+        def statistic(picked: np.ndarray, axis: int) -> np.ndarray:
+            return np.median(by_seed[picked.astype(int)].mean(axis=-2), axis=-1)
+
+        interval = bootstrap(
+            (np.arange(len(by_seed)),),
+            statistic,
+            vectorized=True,
+            n_resamples=resamples,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+        low, high = interval.low, interval.high
+    median = np.median(by_seed.mean(axis=0)) if by_seed.size else np.nan
+    return pd.Series({"median": median, "low": low, "high": high, "pairs": int(known.sum())})
+
+
+def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Series | None:
+    """The median τ over pairs of measures within random draws of the probe inputs: `median`, `low`, `high`, `draws`.
+
+    Draws are of the largest size stored; τ runs over the layers and the few levels that were drawn for; `low` and
+    `high` are the 2.5th and the 97.5th percentile over draws. Draws of half of the inputs without replacement spread
+    about as widely as a bootstrap of all. None where nothing was drawn.
+    """
+    samples = diagnostic(results, "samples")
+    if samples is None:
+        return None
+    chosen = (samples["reference"] == "dense") & (samples["view"] == view) & ~samples["measure"].isin(COPIES)
+    samples = samples[chosen & (samples["inputs"] == samples["inputs"].max())]
+    measures = list(samples["measure"].unique())
+    by_draw = samples.assign(seed=samples["seed"].astype(str) + "/" + samples["draw"].astype(str))
+    pairs = _pairs(_by_seed(by_draw, measures, "kendall"))
+    known = np.isfinite(pairs).all(axis=0) if len(pairs) else np.zeros(0, bool)
+    if not known.any():
+        return None
+    medians = np.median(pairs[:, known], axis=1)
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return pd.Series({"median": np.median(medians), "low": low, "high": high, "draws": len(medians)})

@@ -1,0 +1,111 @@
+"""Scores on one footing: every measure as a similarity, uncorrected and corrected."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from simprune.measures import MEASURES
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+# Functions of another measure: they order everything as it does, and are not counted beside it.
+COPIES = {"procrustes_distance": "nbs", "angular_procrustes": "nbs"}
+# The measures of the study that this one takes up.
+PAPER_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
+# An estimator that corrects another measure for the number of inputs.
+DEBIASED = {"debiased_linear_cka": "linear_cka"}
+CORRECTIONS = ("none", "chance", "debiased")
+# Where chance is this near to the best, what is left of the scale is noise: there is no corrected value.
+LEAST_SCALE = 0.01
+
+CELL = ["seed", "level", "density", "layer", "layer_index"]
+
+
+def verdicts(status: pd.Series) -> pd.Series:
+    """What each status says of its value; the notes that may follow a semicolon are left out."""
+    return status.str.replace(r";.*", "", regex=True)
+
+
+def is_ok(status: pd.Series) -> pd.Series:
+    """Whether each value can be taken at face value."""
+    return verdicts(status) == "ok"
+
+
+def as_similarity(measure: pd.Series, value: pd.Series) -> pd.Series:
+    """Values of any measures as similarities that are 1 for equal representations.
+
+    A similarity stays as it is. A distance d with a greatest value g becomes 1 − d/g, one without becomes
+    1/(1 + d). Both maps fall as d grows, so that orders turn and do not change.
+    """
+    greatest = measure.map({name: entry.range[1] for name, entry in MEASURES.items()}).astype(float)
+    bounded = 1 - value / greatest
+    unbounded = 1 / (1 + value)
+    turned = bounded.where(np.isfinite(greatest), unbounded)
+    return value.where(~_is_distance(measure), turned).astype(float)
+
+
+def _is_distance(measure: pd.Series) -> pd.Series:
+    return measure.map({name: entry.is_distance for name, entry in MEASURES.items()}).astype(bool)
+
+
+def diagnostic(results: "Results", name: str) -> pd.DataFrame | None:
+    """A table of diagnostics, or None if it was not computed or has no rows."""
+    table = results.diagnostics.get(name)
+    return None if table is None or table.empty else table
+
+
+def dense_scores(similarity: pd.DataFrame, reference: str = "dense") -> pd.DataFrame:
+    """Scores of representations against one reference as similarities, NaN where the status is not ok.
+
+    Measures that are functions of another (`COPIES`), of outputs and of weights are left out. Against the dense
+    network level 0 is left out too, which is the network itself. Columns: seed, level, density, layer, layer_index,
+    view, measure, value.
+    """
+    subjects = {name for name, entry in MEASURES.items() if entry.subject == "representations"} - set(COPIES)
+    chosen = similarity[(similarity["reference"] == reference) & similarity["measure"].isin(subjects)]
+    if reference == "dense":
+        chosen = chosen[chosen["level"] > 0]
+    value = as_similarity(chosen["measure"], chosen["value"]).where(is_ok(chosen["status"]))
+    return chosen.assign(value=value)[[*CELL, "view", "measure", "value"]].reset_index(drop=True)
+
+
+def procedures(results: "Results", reference: str = "dense") -> pd.DataFrame:
+    """Scores by procedure: a measure, a view and a correction; columns of `dense_scores` and `correction`.
+
+    "none" is the score as it is, "debiased" the debiased estimator of linear CKA (listed under linear CKA), and
+    "chance" (m − null)/(best − null) with the null of shuffled inputs, 0 at chance and 1 for equal representations;
+    it is NaN where the null leaves less than `LEAST_SCALE` of the scale. Without a table of nulls there is no "chance".
+    """
+    raw = dense_scores(results.similarity, reference)
+    debiased = raw["measure"].isin(DEBIASED)
+    parts = [
+        raw[~debiased].assign(correction="none"),
+        raw[debiased].assign(correction="debiased", measure=lambda table: table["measure"].map(DEBIASED)),
+    ]
+    nulls = diagnostic(results, "nulls")
+    if nulls is not None:
+        parts.append(_chance_corrected(results.similarity, nulls, reference))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _chance_corrected(similarity: pd.DataFrame, nulls: pd.DataFrame, reference: str) -> pd.DataFrame:
+    keys = ["seed", "level", "layer_index", "view", "measure"]
+    subjects = {name for name, entry in MEASURES.items() if entry.subject == "representations"}
+    subjects -= set(COPIES) | set(DEBIASED)
+    chosen = similarity[(similarity["reference"] == reference) & similarity["measure"].isin(subjects)]
+    if reference == "dense":
+        chosen = chosen[chosen["level"] > 0]
+    null = nulls.loc[nulls["reference"] == reference, [*keys, "null"]]
+    table = chosen.merge(null, on=keys)
+    best = table["measure"].map({name: entry.best for name, entry in MEASURES.items()}).astype(float)
+    scale = best - table["null"]
+    known = is_ok(table["status"]) & (scale.abs() >= LEAST_SCALE)
+    value = ((table["value"] - table["null"]) / scale.where(known)).where(known)
+    return table.assign(value=value, correction="chance")[[*CELL, "view", "measure", "value", "correction"]]
+
+
+def ranked(scores: pd.DataFrame, procedure: list[str]) -> pd.DataFrame:
+    """Scores replaced by their ranks in 0 … 1 among all layers and levels of a seed, within each procedure."""
+    return scores.assign(value=scores.groupby(["seed", *procedure])["value"].rank(pct=True))

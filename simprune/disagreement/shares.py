@@ -1,0 +1,313 @@
+"""Where the spread of scores comes from: implementation, view, finite samples, or the measures themselves."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import orth
+
+from simprune.disagreement.scores import (
+    CELL,
+    COPIES,
+    PAPER_MEASURES,
+    as_similarity,
+    diagnostic,
+    is_ok,
+    procedures,
+    ranked,
+)
+from simprune.errors import InputError
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+IMPLEMENTATIONS = ("right", "as released")
+# Factors of the decomposition → the source of disagreement that each stands for.
+SOURCES = {
+    "implementation": "implementation",
+    "view": "view",
+    "correction": "finite samples",
+    "measure": "genuine (measure)",
+}
+GENUINE = "measure"
+RESIDUAL = "residual"
+TIMES = " × "
+# From blind to nothing to blind to every invertible linear map.
+LADDER = ("unit_correlation", "permutation_matching", "nbs", "mean_cca")
+# Sums of squares of scores below this are rounding.
+NOTHING = 1e-12
+
+
+def variance_shares(
+    scores: pd.DataFrame, factors: Sequence[str], cell: Sequence[str], value: str = "value"
+) -> pd.DataFrame:
+    """Split the spread of scores within each cell over factors: an analysis of variance per cell.
+
+    `scores` has one row for each cell and each combination of levels of the factors that was made. The model holds
+    the factors and their interactions in pairs; sums of squares are of type II: a term's is what it explains beyond
+    all other terms that do not contain it. What is left, interactions of three or more factors and, where there are
+    repetitions, noise, is the residual. In a fully crossed design the sums add up to the total exactly; where
+    combinations do not exist (nobody computes the null of a faulty score) they may differ, and shares are of
+    the sum of what the terms and the residual hold. No share assumes normal errors or equal variances: no test is made.
+
+    A level of the last factor counts in a cell only if all its combinations have a value there; `left_out` counts the
+    levels that do not, so that every cell stays balanced. Columns: those of `cell`, source (a factor, "a × b" or
+    "residual"), sum_of_squares, share (NaN where a cell has no spread), left_out, compared. A factor that does not
+    vary has a sum of squares of 0. Raises `InputError` for no factors. (Fisher 1925; Searle 1971)
+    """
+    factors, cell = list(factors), list(cell)
+    if not factors:
+        raise InputError("factors: none given; give at least one")
+    terms = [(name,) for name in factors] + list(combinations(factors, 2))
+    names = [*(TIMES.join(term) for term in terms), RESIDUAL]
+    parts = []
+    for combos, values, where in _balanced(scores, factors, cell, value):
+        sums = _type_two(combos, values, terms)
+        parts += [where.assign(source=name, sum_of_squares=squares) for name, squares in zip(names, sums, strict=True)]
+    return _with_shares(parts, cell)
+
+
+def _balanced(
+    scores: pd.DataFrame, factors: list[str], cell: list[str], value: str
+) -> Iterator[tuple[pd.DataFrame, np.ndarray, pd.DataFrame]]:
+    """Yield the combinations of levels, their values (combinations × cells), and the cells, for cells that have the
+    same levels of the last factor with all their values."""
+    table = scores.pivot(index=factors, columns=cell, values=value)
+    combos, values = table.index.to_frame(index=False), table.to_numpy(float)
+    levels = combos[factors[-1]].to_numpy()
+    order = list(dict.fromkeys(levels))
+    present = np.array([np.isfinite(values[levels == level]).all(axis=0) for level in order])
+    patterns, which = np.unique(present.T, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        columns = np.flatnonzero(which.ravel() == number)
+        rows = np.isin(levels, [level for level, kept in zip(order, pattern, strict=True) if kept])
+        where = table.columns[columns].to_frame(index=False)
+        where = where.assign(left_out=int((~pattern).sum()), compared=int(pattern.sum()))
+        yield combos[rows].reset_index(drop=True), values[np.ix_(rows, columns)], where
+
+
+def _with_shares(parts: list[pd.DataFrame], cell: list[str]) -> pd.DataFrame:
+    """Sums of squares by cell and source, with the share of each in its cell's sum."""
+    table = pd.concat(parts, ignore_index=True).sort_values(cell, kind="stable", ignore_index=True)
+    total = table.groupby(cell)["sum_of_squares"].transform("sum")
+    table["share"] = (table["sum_of_squares"] / total).where(total > NOTHING)
+    return table[[*cell, "source", "sum_of_squares", "share", "left_out", "compared"]]
+
+
+def _type_two(combos: pd.DataFrame, values: np.ndarray, terms: list[tuple[str, ...]]) -> np.ndarray:
+    """Type II sums of squares of each term, and of the residual, for each column of values."""
+    if len(combos) == 0:
+        return np.zeros((len(terms) + 1, values.shape[1]))
+    codes = {term: pd.get_dummies(combos.groupby(list(term)).ngroup()).to_numpy(float) for term in terms}
+    left = {}
+
+    def unexplained(model: Iterable[tuple[str, ...]]) -> np.ndarray:
+        model = tuple(model)
+        if model not in left:
+            basis = orth(np.hstack([np.ones((len(combos), 1)), *(codes[term] for term in model)]))
+            left[model] = ((values - basis @ (basis.T @ values)) ** 2).sum(axis=0)
+        return left[model]
+
+    sums = []
+    for term in terms:
+        others = [other for other in terms if not set(term) <= set(other)]
+        sums.append(unexplained(others) - unexplained([*others, term]))
+    return np.clip([*sums, unexplained(terms)], 0, None)
+
+
+def overall_shares(shares: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Shares of the spread over all cells, or by some of their columns: a cell counts by the spread that it has.
+
+    Columns: those of `by`, source, share, with_interactions (a factor's share and that of every interaction it takes
+    part in; these overlap and do not add up to 1), left_out and compared (means over cells).
+    """
+    by = list(by)
+    sums = shares.groupby([*by, "source"], sort=False)["sum_of_squares"].sum()
+    total = sums.groupby(by).transform("sum") if by else sums.sum()
+    table = (sums / total).rename("share").reset_index()
+    counts = shares.groupby([*by, "source"], sort=False)[["left_out", "compared"]].mean()
+    table = table.merge(counts.reset_index(), on=[*by, "source"])
+    parts = table["source"].str.split(TIMES)
+    table["with_interactions"] = table["share"]
+    for factor in {name for names in parts for name in names} - {RESIDUAL}:
+        taking_part = table["share"].where([factor in names for names in parts], 0)
+        together = taking_part.groupby([table[name] for name in by]).transform("sum") if by else taking_part.sum()
+        table["with_interactions"] = table["with_interactions"].where(table["source"] != factor, together)
+    return table
+
+
+# The four sources -----------------------------------------------------------------------------------------------
+
+
+def designed_scores(results: "Results", measures: Sequence[str] | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """The scores of every way to compute each measure, and the factors by which they differ.
+
+    Rows: implementation × view × correction × measure, fully crossed, against the dense network, as similarities. By
+    default the measures are `PAPER_MEASURES`. "chance" comes from the table `nulls`. "as released" comes from the
+    table `released`, which holds linear CKA and NBS of activations as they are, in one view and uncorrected: what the
+    defect adds to a score there is taken to be what it adds in the other views and to corrected scores (in layers
+    without positions all views are one, and nothing is assumed about them). Other measures are not known to be faulty
+    and keep their value. Factors for which there is no table are left out of the list; the last is always "measure".
+    """
+    measures = list(PAPER_MEASURES if measures is None else measures)
+    scores = procedures(results)
+    scores = scores[scores["measure"].isin(measures) & (scores["correction"] != "debiased")]
+    scores = scores.assign(implementation=IMPLEMENTATIONS[0])
+    factors = ["view"] if scores["view"].nunique() > 1 else []
+    keys = ["seed", "level", "layer_index"]
+    if "chance" in set(scores["correction"]):
+        factors.append("correction")
+        scores = _with_same_cells(scores, scores[scores["correction"] == "chance"], keys)
+    shift = _shift(results, scores)
+    if shift is not None:
+        scores = _with_same_cells(scores, shift, keys)
+        faulty = scores.merge(shift, on=[*keys, "measure"], how="left")
+        unchanged = ~faulty["measure"].isin(shift["measure"].unique())
+        value = faulty["value"] + faulty["shift"].where(~unchanged, 0.0)
+        faulty = faulty.drop(columns="shift").assign(value=value, implementation=IMPLEMENTATIONS[1])
+        scores = pd.concat([scores, faulty], ignore_index=True)
+        factors.insert(0, "implementation")
+    return scores, [*factors, GENUINE]
+
+
+def _shift(results: "Results", scores: pd.DataFrame) -> pd.DataFrame | None:
+    """What the defect of the released code adds to a score, by seed, level, layer and measure; None if not computed."""
+    released = diagnostic(results, "released")
+    if released is None:
+        return None
+    keys = ["seed", "level", "layer_index", "measure"]
+    chosen = released[(released["reference"] == "dense") & (released["centring"] == "raw")]
+    right = scores[scores["correction"] == "none"]
+    both = chosen.merge(right[[*keys, "view", "value"]], on=[*keys, "view"], suffixes=("_released", ""))
+    return both.assign(shift=both["value_released"] - both["value"])[[*keys, "shift"]] if len(both) else None
+
+
+def _with_same_cells(scores: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The scores of the layers and levels that another table has too."""
+    return scores.merge(other[keys].drop_duplicates(), on=keys)
+
+
+def _designed(results: "Results", measures: Sequence[str] | None, ranks: bool) -> tuple[pd.DataFrame, list[str]]:
+    scores, factors = designed_scores(results, measures)
+    return (ranked(scores, list(SOURCES)) if ranks else scores), factors
+
+
+def source_shares(
+    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
+    """`variance_shares` of `designed_scores` per seed, layer and level, and the factors that could be told apart.
+
+    `ranks`: each procedure's scores are first replaced by their ranks among its layers and levels, so that only
+    disagreement about order counts and not about values.
+    """
+    scores, factors = _designed(results, measures, ranks)
+    return variance_shares(scores, factors, CELL), factors
+
+
+def attributed_shares(
+    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
+    """Who is answerable for the spread of scores, per seed, layer and level; and the factors that could be told apart.
+
+    Two of the four choices have a right answer, so that an effect can be traced to the wrong one whomever it befalls:
+    each score of `designed_scores` is the sum of what the released code adds to the right value, what finite samples
+    add to the chance-corrected value, what its view adds to the mean of its measure over views, what its measure adds
+    to the mean of all, and that mean. A source's sum of squares is Σ (its part)·(score − mean) over the scores of a
+    cell: the parts' covariances with the score, which add up to the total exactly (Fields 2003). One is negative
+    where a source makes scores more alike than they would be without it. Unlike in `source_shares` nothing is left,
+    and a defect that befalls two measures of five is no one else's. `ranks` as there. Columns as there.
+    """
+    scores, factors = _designed(results, measures, ranks)
+    parts = []
+    for combos, values, where in _balanced(scores, factors, CELL, "value"):
+        for factor, part in _parts(combos, values, factors).items():
+            covered = (part * (values - values.mean(axis=0))).sum(axis=0) if len(values) else np.zeros(len(where))
+            parts.append(where.assign(source=factor, sum_of_squares=covered))
+    return _with_shares(parts, CELL), factors
+
+
+def _parts(combos: pd.DataFrame, values: np.ndarray, factors: list[str]) -> dict[str, np.ndarray]:
+    """What each factor adds to each score: factor → combinations × cells."""
+    left, parts = values, {}
+    for factor, right in (("implementation", IMPLEMENTATIONS[0]), ("correction", "chance")):
+        if factor in factors:
+            judged = _at(combos, left, factors, factor, right)
+            parts[factor], left = left - judged, judged
+    if "view" in factors:
+        means = _means(combos, left, [GENUINE])
+        parts["view"], left = left - means, means
+    parts[GENUINE] = left - left.mean(axis=0) if len(left) else left
+    return {factor: parts[factor] for factor in factors}
+
+
+def _at(combos: pd.DataFrame, values: np.ndarray, factors: list[str], factor: str, level: str) -> np.ndarray:
+    """Each combination's value with one factor put to a level."""
+    index = pd.MultiIndex.from_frame(combos[factors])
+    return values[index.get_indexer(pd.MultiIndex.from_frame(combos.assign(**{factor: level})[factors]))]
+
+
+def _means(combos: pd.DataFrame, values: np.ndarray, by: list[str]) -> np.ndarray:
+    return pd.DataFrame(values).groupby([combos[name] for name in by]).transform("mean").to_numpy()
+
+
+# The genuine part -----------------------------------------------------------------------------------------------
+
+
+def spectral_shares(results: "Results") -> pd.DataFrame | None:
+    """`variance_shares` of the spectral family over α and p, per seed, layer and level; None where not computed.
+
+    With two factors and no repetition the residual is everything beyond their main effects.
+    """
+    table = diagnostic(results, "spectral")
+    if table is None:
+        return None
+    table = table[(table["reference"] == "dense") & (table["level"] > 0)]
+    scores = table.groupby([*CELL, "alpha", "p"], as_index=False)["value"].mean()
+    return variance_shares(scores, ["alpha", "p"], CELL)
+
+
+def ladder(results: "Results", level: int, view: str = "flatten") -> pd.DataFrame:
+    """Scores along the invariance ladder at one level: layer × measure of `LADDER`, mean over seeds, NaN if not ok.
+
+    A step up from one measure to the next is what a wider group of maps explains: permutations, rotations,
+    invertible linear maps.
+    """
+    table = results.similarity
+    chosen = table[(table["reference"] == "dense") & (table["view"] == view) & (table["level"] == level)]
+    chosen = chosen[chosen["measure"].isin(LADDER)]
+    layers = (
+        table[table["layer_index"] >= 0].drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
+    )
+    sound = chosen[is_ok(chosen["status"])]
+    means = sound.groupby(["layer_index", "measure"])["value"].mean().unstack()
+    return means.reindex(index=layers.index, columns=list(LADDER)).rename(index=layers)
+
+
+# Finite samples -------------------------------------------------------------------------------------------------
+
+
+def convergence(results: "Results", view: str = "flatten", level: int | None = None) -> pd.DataFrame | None:
+    """How scores depend on the number of probe inputs: measure, layer, inputs → mean, low, high, missing.
+
+    Against the dense network, as similarities, at a level (by default the sparsest that was drawn for); low and high
+    are the least and the greatest over draws and seeds; `missing` counts scores that are not ok. The last number of
+    inputs is that of the study itself. None where nothing was drawn.
+    """
+    samples = diagnostic(results, "samples")
+    if samples is None:
+        return None
+    columns = ["level", "layer", "layer_index", "measure", "inputs", "value", "status"]
+    chosen = samples[(samples["reference"] == "dense") & (samples["view"] == view)]
+    level = int(chosen["level"].max()) if level is None else level
+    whole = results.similarity.assign(inputs=results.experiment.probe_size)
+    whole = whole[(whole["reference"] == "dense") & (whole["view"] == view) & (whole["layer_index"] >= 0)]
+    whole = whole[whole["measure"].isin(chosen["measure"].unique()) & whole["seed"].isin(chosen["seed"].unique())]
+    table = pd.concat([chosen[columns], whole[columns]], ignore_index=True)
+    table = table[(table["level"] == level) & ~table["measure"].isin(COPIES)]
+    ok = is_ok(table["status"])
+    table = table.assign(value=as_similarity(table["measure"], table["value"]).where(ok), missing=~ok)
+    groups = table.groupby(["measure", "layer_index", "layer", "inputs"], sort=False)
+    summary = groups["value"].agg(mean="mean", low="min", high="max")
+    return summary.assign(missing=groups["missing"].sum()).reset_index()

@@ -1,0 +1,569 @@
+"""Tables and sentences of the pages on why measures disagree and which to trust.
+
+Sentences that hold numbers over several studies name each study's own number. Where the tables that a number needs
+were not computed, the sentence says so.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from simprune import disagreement
+from simprune.disagreement import QUESTIONS, SOURCES, diagnostic
+from simprune.errors import InputError
+from simprune.experiment import Experiment
+from simprune.findings.common import (
+    NO_VALUE,
+    PER_CENT,
+    counted,
+    listed,
+    named,
+    nearest_level,
+    percent,
+    score_text,
+    title,
+)
+from simprune.findings.studies import stored_seeds, study_title
+from simprune.measures import MEASURES
+from simprune.study import load
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+Studies = Mapping[str, "Results"]
+
+SCALE_WORDS = {"value": "as it is", "sibling": "against siblings"}
+NOT_COMPUTED = "The tables that this needs were not computed for the studies at hand."
+
+
+# Studies ----------------------------------------------------------------------------------------------------
+
+
+def load_studies(wanted: Iterable[Sequence], store: str | PathLike | None = None) -> dict[str, "Results"]:
+    """The stored results of some studies, by their names in words; what is not stored is left out.
+
+    `wanted` lists studies as [architecture, dataset, profile, seed, …], without seeds: all that are stored. Tables of
+    diagnostics that only some of the seeds have are kept for these. Of two profiles of
+    one study the first is taken. Raises `InputError` if none is stored.
+    """
+    found = {}
+    for architecture, dataset, profile, *seeds in wanted:
+        experiment = Experiment(architecture, dataset, profile=profile)
+        if study_title(experiment) in found:
+            continue
+        stored = [seed for seed in stored_seeds(experiment, store) if not seeds or seed in seeds]
+        if stored:
+            results = load(experiment.replace(seeds=stored), store=store)
+            found[study_title(experiment)] = replace(results, diagnostics=_diagnostics(results, store))
+    if not found:
+        raise InputError("studies: none of them is stored; compute one with simprune.run")
+    return found
+
+
+def _diagnostics(results: "Results", store: str | PathLike | None) -> dict[str, pd.DataFrame]:
+    """The tables of all seeds that have them."""
+    seeds = results.experiment.seeds
+    if len(seeds) == 1:
+        return dict(results.diagnostics)
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for seed in seeds:
+        for name, table in load(results.experiment.replace(seeds=(seed,)), store=store).diagnostics.items():
+            tables.setdefault(name, []).append(table)
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+
+
+def studies_sentence(studies: Studies, wanted: Iterable[Sequence] = ()) -> str:
+    """Which studies a page is about, with how many seeds, and which of those wanted are not stored."""
+    each = [f"{name} ({counted(len(results.experiment.seeds), 'seed')})" for name, results in studies.items()]
+    text = f"This page is about {counted(len(studies), 'study').replace('studys', 'studies')}: {listed(each)}."
+    names = [study_title(Experiment(*study[:2], profile=study[2])) for study in wanted]
+    absent = [name for name in names if name not in studies]
+    without = [name for name, results in studies.items() if not results.diagnostics]
+    if absent:
+        text += f" Not stored, and left out: {listed(absent)}."
+    if without:
+        text += f" Tables beyond the scores themselves were not computed for {listed(without)}."
+    return text
+
+
+def share_text(share: float) -> str:
+    """A share in whole per cent, with a decimal where it is below one per cent and not rounding."""
+    if pd.isna(share):
+        return NO_VALUE
+    form = ".1f" if 5e-4 <= abs(share) < 0.0095 else ".0f"
+    return f"{100 * share + 0.0:{form}}{PER_CENT}".replace("-0\u00a0%", "0\u00a0%").replace("-", "−")
+
+
+def _number(value: float, form: str = ".2f") -> str:
+    return NO_VALUE if pd.isna(value) else f"{value:{form}}".replace("-", "−")
+
+
+# How much ---------------------------------------------------------------------------------------------------
+
+
+def mean_agreement(studies: Studies, view: str = "flatten", method: str = "kendall") -> pd.DataFrame:
+    """The mean over studies of their agreement matrices, clustered; NaN where no study has a τ."""
+    matrices = disagreement.study_agreement(studies, view, method)
+    stack = np.array([matrix.to_numpy() for matrix in matrices.values()])
+    known = np.isfinite(stack).sum(axis=0)
+    mean = np.where(known > 0, np.nansum(stack, axis=0) / np.maximum(known, 1), np.nan)
+    first = next(iter(matrices.values()))
+    return disagreement.clustered(pd.DataFrame(mean, first.index, first.columns))
+
+
+def mean_agreement_table(studies: Studies, view: str = "flatten") -> pd.DataFrame:
+    """Kendall's τ (below the diagonal) and Spearman's ρ (above) between measures, mean over studies, as text."""
+    tau = mean_agreement(studies, view)
+    rho = mean_agreement(studies, view, "spearman").loc[tau.index, tau.columns]
+    upper = np.triu(np.ones(tau.shape, bool), 1)
+    return tau.mask(upper, rho).map(_number).rename(index=title, columns=title)
+
+
+def agreement_interval_table(studies: Studies, view: str = "flatten") -> pd.DataFrame:
+    """The median τ of each study with its intervals over seeds and over probe inputs, as text."""
+    rows = {}
+    for name, results in studies.items():
+        seeds, inputs = disagreement.median_agreement(results, view), disagreement.agreement_over_inputs(results, view)
+        rows[name] = {
+            "median τ": _number(seeds["median"]),
+            "pairs of measures": f"{seeds['pairs']:.0f}",
+            "interval over seeds": _range(seeds["low"], seeds["high"]),
+            "interval over inputs": NO_VALUE if inputs is None else _range(inputs["low"], inputs["high"]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="study")
+
+
+def _range(low: float, high: float) -> str:
+    return NO_VALUE if pd.isna(low) else f"{_number(low)} to {_number(high)}"
+
+
+def conclusions_table(studies: Studies, view: str = "flatten", density: float = 0.1) -> pd.DataFrame:
+    """Every measure's answers, study by study and on both scales, with their support by seeds and by inputs, as text.
+
+    An answer is followed by the share of resamples of seeds, and of draws of inputs, that give it again.
+    """
+    parts = {}
+    for name, results in studies.items():
+        for scale in _scales(results):
+            table = disagreement.conclusions(results, view, density, scale)
+            columns = {QUESTIONS[question]: _answers(table, question) for question in QUESTIONS}
+            columns["layers with a score"] = table["layers"].astype(str)
+            parts[name, SCALE_WORDS[scale]] = pd.DataFrame(columns).rename(index=title)
+    return pd.concat(parts, names=["study", "scale", "measure"])
+
+
+def _scales(results: "Results") -> list[str]:
+    siblings = "sibling" in set(results.similarity["reference"])
+    return [scale for scale in disagreement.SCALES if scale == "value" or siblings]
+
+
+def _answers(table: pd.DataFrame, question: str) -> list[str]:
+    cells = []
+    for _, row in table.iterrows():
+        answer = row[question]
+        if answer is None or (isinstance(answer, float) and np.isnan(answer)):
+            cells.append(NO_VALUE)
+            continue
+        support = [
+            f"{words} {percent(row[f'{question}_{kind}'])}"
+            for kind, words in (("seeds", "seeds"), ("inputs", "inputs"))
+            if pd.notna(row[f"{question}_{kind}"])
+        ]
+        text = percent(answer) if isinstance(answer, float) else str(answer)
+        cells.append(f"{text} ({', '.join(support)})" if support else text)
+    return cells
+
+
+def distinct_table(studies: Studies, view: str = "flatten", density: float = 0.1) -> pd.DataFrame:
+    """How many different answers the measures give to each question, study by study and on both scales, as text."""
+    rows = {}
+    for name, results in studies.items():
+        for scale in _scales(results):
+            found = disagreement.distinct_answers(disagreement.conclusions(results, view, density, scale))
+            for question, row in found.iterrows():
+                rows[QUESTIONS[question], name, SCALE_WORDS[scale]] = {
+                    "different answers": str(row["distinct"]),
+                    "commonest": _commonest(row["commonest"]),
+                    "given by": NO_VALUE if pd.isna(row["share"]) else percent(row["share"]),
+                    "measures that answer": str(row["answering"]),
+                }
+    table = pd.DataFrame.from_dict(rows, orient="index").sort_index(level=0, sort_remaining=False)
+    return table.rename_axis(["question", "study", "scale"])
+
+
+def _commonest(answer: str | None) -> str:
+    if answer is None:
+        return NO_VALUE
+    try:
+        return percent(float(answer))
+    except ValueError:
+        return answer
+
+
+def how_much(studies: Studies, view: str = "flatten", density: float = 0.1) -> dict[str, str]:
+    """The sentences of the page on how much measures disagree, by name; those of figures by that of their function."""
+    agreement = mean_agreement(studies, view)
+    pairs = agreement.where(np.triu(np.ones(agreement.shape, bool), 1)).stack().dropna().sort_values()
+    first = next(iter(studies.values()))
+    distinct = {
+        scale: {
+            name: disagreement.distinct_answers(disagreement.conclusions(results, view, density, scale))
+            for name, results in studies.items()
+            if scale in _scales(results)
+        }
+        for scale in disagreement.SCALES
+    }
+    own = [table.loc["least_layer"] for table in distinct["value"].values()]
+    most = max(row["distinct"] for row in own)
+    return {
+        "headline": (
+            f"Two measures put layers and levels in orders that agree with a median Kendall's τ of "
+            f"{_number(pairs.median())}; asked for the least similar layer at a density of about {percent(density)}, "
+            f"{counted(own[0]['answering'], 'measure')} give {_up_to(most, len(studies))}"
+            f"{_against_siblings(distinct['sibling'])}."
+        ),
+        "mean_agreement": (
+            f"Over {counted(len(agreement), 'measure')} and {_studies(len(studies))}, τ runs from "
+            f"{_number(pairs.iloc[0])} ({listed(map(named, pairs.index[0]))}) to {_number(pairs.iloc[-1])} "
+            f"({listed(map(named, pairs.index[-1]))})."
+        ),
+        "conclusions_map": _map_sentence(first, view, density),
+        "intervals": _intervals(studies, view),
+        "between": _between(studies, view),
+    }
+
+
+def _studies(number: int) -> str:
+    return "one study" if number == 1 else f"{number} studies"
+
+
+def _up_to(answers: int, studies: int) -> str:
+    words = "one answer" if answers == 1 else f"{answers} different answers"
+    return words if studies == 1 or answers == 1 else f"up to {words}"
+
+
+def _against_siblings(distinct: Mapping[str, pd.DataFrame]) -> str:
+    if not distinct:
+        return ""
+    most = max(table.loc["least_layer", "distinct"] for table in distinct.values())
+    return f", and {_up_to(most, len(distinct))} once each is read on the scale of its own siblings"
+
+
+def _map_sentence(results: "Results", view: str, density: float) -> str:
+    parts = []
+    for scale in _scales(results):
+        found = disagreement.distinct_answers(disagreement.conclusions(results, view, density, scale))
+        layer, fall = found.loc["least_layer"], found.loc["falls_at"]
+        parts.append(
+            f"{SCALE_WORDS[scale]}, the measures name {counted(layer['distinct'], 'layer')} as least similar "
+            f"({layer['commonest']} by {percent(layer['share'])} of them) and "
+            f"{_dates(fall['distinct'])} at which similarity falls"
+        )
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _dates(number: int) -> str:
+    return "one density" if number == 1 else f"{number} different densities (or never)"
+
+
+def _intervals(studies: Studies, view: str) -> str:
+    few = [name for name, results in studies.items() if len(results.experiment.seeds) < disagreement.FEWEST_SEEDS]
+    parts = []
+    for name, results in studies.items():
+        found = disagreement.median_agreement(results, view)
+        if pd.notna(found["low"]):
+            text = f"the median τ of {name} is {_number(found['median'])}"
+            parts.append(f"{text}, with a 95{chr(160)}% interval over seeds from {_range(found['low'], found['high'])}")
+        inputs = disagreement.agreement_over_inputs(results, view)
+        if inputs is not None:
+            parts.append(
+                f"over random draws of the probe inputs the median τ of {name} lies between "
+                f"{_number(inputs['low'])} and {_number(inputs['high'])}"
+            )
+    if few:
+        parts.append(f"with fewer than three seeds, no interval over seeds can be given for {listed(few)}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _between(studies: Studies, view: str) -> str:
+    if len(studies) < 2:
+        return "There is one study only: whether others would show the same pattern can't be said."
+    table = disagreement.agreement_between_studies(disagreement.study_agreement(studies, view))
+    pairs = table.where(np.triu(np.ones(table.shape, bool), 1)).stack().dropna().sort_values()
+    if pairs.empty:
+        return "The studies share too few measures with a τ to say whether they show the same pattern."
+    return (
+        "Whether two measures agree depends on the measures more than on the study if studies show the same pattern: "
+        f"Spearman's ρ between the agreement matrices of two studies runs from {_number(pairs.iloc[0])} "
+        f"({listed(pairs.index[0])}) to {_number(pairs.iloc[-1])} ({listed(pairs.index[-1])})."
+    )
+
+
+# Where from -------------------------------------------------------------------------------------------------
+
+
+def source_table(studies: Studies, by_layer: bool = False) -> pd.DataFrame:
+    """Share of each source in the spread of the scores of `PAPER_MEASURES`: columns study, what, [layer], source,
+    share, low, high.
+
+    `what` is "values" or "ranks". low and high are the least and the greatest over seeds, where there are several.
+    """
+    parts = []
+    for name, results in studies.items():
+        for what in ("values", "ranks"):
+            shares, _ = disagreement.attributed_shares(results, ranks=what == "ranks")
+            by = ["layer_index", "layer"] if by_layer else []
+            table = disagreement.overall_shares(shares, by)
+            seeds = disagreement.overall_shares(shares, ["seed", *by]).groupby([*by, "source"])["share"]
+            ends = seeds.agg(low="min", high="max").reset_index()
+            parts.append(table.merge(ends, on=[*by, "source"]).assign(study=name, what=what))
+    found = pd.concat(parts, ignore_index=True)
+    found["order"] = found["source"].map(list(SOURCES).index)
+    return found.sort_values(["order"], kind="stable", ignore_index=True)
+
+
+def source_text(studies: Studies, by_layer: bool = False) -> pd.DataFrame:
+    """`source_table` as text: one row for each study (and layer) and for values and ranks, a column for each source."""
+    table = source_table(studies, by_layer)
+    keys = ["study", "what", *(["layer_index", "layer"] if by_layer else [])]
+    text = [
+        share_text(row.share)
+        if pd.isna(row.low) or np.isclose(row.low, row.high)
+        else f"{share_text(row.share)} ({share_text(row.low)} to {share_text(row.high)})"
+        for row in table.itertuples()
+    ]
+    wide = table.assign(text=text).pivot(index=keys, columns="source", values="text").fillna(NO_VALUE)
+    wide = wide[[factor for factor in SOURCES if factor in wide]].rename(columns=SOURCES)
+    if by_layer:
+        wide = wide.droplevel("layer_index")
+    return wide.rename_axis(columns=None)
+
+
+def variance_text(studies: Studies) -> pd.DataFrame:
+    """The analysis of variance behind the shares: main effects, interactions in pairs and the residual, as text."""
+    columns = {}
+    for name, results in studies.items():
+        for what in ("values", "ranks"):
+            shares, _ = disagreement.source_shares(results, ranks=what == "ranks")
+            table = disagreement.overall_shares(shares).set_index("source")
+            columns[name, what] = table["share"].map(share_text)
+            left = f"{table['left_out'].iloc[0]:.1f} of {table[['left_out', 'compared']].iloc[0].sum():.0f}"
+            columns[name, what]["measures left out, on average"] = left
+    return pd.DataFrame(columns).fillna(NO_VALUE).rename_axis(index="term")
+
+
+def released_scores(results: "Results", density: float = 0.1) -> pd.DataFrame | None:
+    """CKA and NBS right and as released, and SVCCA, by layer at the level nearest to a density; None if not computed.
+
+    Index: layer; columns: linear_cka, linear_cka_released, nbs, nbs_released, svcca; means over seeds.
+    """
+    released = diagnostic(results, "released")
+    if released is None:
+        return None
+    level = nearest_level(results, density)
+    right = disagreement.dense_scores(results.similarity)
+    right = right[(right["level"] == level) & (right["view"] == "flatten")]
+    columns = right[right["measure"].isin(("linear_cka", "nbs", "svcca"))]
+    table = columns.groupby(["layer_index", "measure"])["value"].mean().unstack()
+    raw = released[(released["level"] == level) & (released["centring"] == "raw")]
+    faulty = raw.groupby(["layer_index", "measure"])["value"].mean().unstack().add_suffix("_released")
+    layers = right.drop_duplicates("layer_index").set_index("layer_index")["layer"]
+    order = ["linear_cka", "linear_cka_released", "nbs", "nbs_released", "svcca"]
+    return table.join(faulty).reindex(columns=order).rename(index=layers)
+
+
+def released_text(results: "Results", density: float = 0.1) -> pd.DataFrame:
+    """`released_scores` as text."""
+    table = released_scores(results, density)
+    if table is None:
+        return _not_computed()
+    names = {"linear_cka": "linear CKA", "nbs": "NBS", "svcca": "SVCCA"}
+    names |= {f"{name}_released": f"{words}, as released" for name, words in names.items()}
+    return table.rename(columns=names).map(lambda value: _number(value, ".3f")).rename_axis(index=None, columns="layer")
+
+
+def _not_computed() -> pd.DataFrame:
+    return pd.DataFrame({"": [NOT_COMPUTED]}, index=[""])
+
+
+def convergence_text(results: "Results") -> pd.DataFrame:
+    """Mean score over layers by measure (rows) and number of probe inputs (columns), as text; see `convergence`."""
+    table = disagreement.convergence(results)
+    if table is None:
+        return _not_computed()
+    means = _over_sound_layers(table)
+    text = means.pivot(index="measure", columns="inputs", values="mean").map(lambda value: _number(value, ".3f"))
+    order = [name for name in MEASURES if name in text.index]
+    return text.loc[order].rename(index=title).rename_axis(index=None, columns="inputs")
+
+
+def _over_sound_layers(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over the layers in which a measure is ok with every number of inputs."""
+    sound = table.groupby(["measure", "layer_index"])["missing"].transform("sum") == 0
+    return table[sound].groupby(["measure", "inputs"], as_index=False)[["mean", "low", "high"]].mean()
+
+
+def ladder_text(results: "Results", density: float = 0.1) -> pd.DataFrame:
+    """Scores along the invariance ladder at the level nearest to a density, as text."""
+    table = disagreement.ladder(results, nearest_level(results, density))
+    return table.map(lambda value: _number(value, ".3f")).rename(columns=title).rename_axis(index=None, columns="layer")
+
+
+def where_from(studies: Studies, density: float = 0.1) -> dict[str, str]:
+    """The sentences of the page on the sources of disagreement; those of figures by the name of their function."""
+    table = source_table(studies)
+    first = next(iter(studies.values()))
+    return {
+        "headline": _source_headline(table),
+        "source_bars": _source_caption(table),
+        "source_layers": _source_layers(first),
+        "released_lines": _released_sentence(first, density),
+        "convergence_lines": _convergence_sentence(first),
+        "ladder_lines": _ladder_sentence(first, density),
+        "spectral": _spectral_sentence(studies),
+        "residual": _residual_sentence(studies),
+        "parts": _parts_sentence(studies),
+    }
+
+
+def _shares_in(table: pd.DataFrame, study: str, what: str) -> pd.Series:
+    return table[(table["study"] == study) & (table["what"] == what)].set_index("source")["share"]
+
+
+def _source_headline(table: pd.DataFrame) -> str:
+    study = table["study"].iloc[0]
+    values, ranks = _shares_in(table, study, "values"), _shares_in(table, study, "ranks")
+    words, of_ranks = (
+        listed(f"{share_text(share)} to {SOURCES[source]}" for source, share in shares.items())
+        for shares in (values, ranks)
+    )
+    return (
+        f"Of the spread of the scores that the paper's five measures give to one layer at one level ({study}), "
+        f"{words} can be traced; of the spread of their ranks, {of_ranks}.{_negative(values, ranks)}"
+    )
+
+
+def _negative(*shares: pd.Series) -> str:
+    negative = any((each < -0.005).any() for each in shares)
+    return (
+        " A negative share is that of a source that makes scores more alike than they would be without it." * negative
+    )
+
+
+def _source_caption(table: pd.DataFrame) -> str:
+    parts = []
+    for study in table["study"].unique():
+        for what in ("values", "ranks"):
+            shares = _shares_in(table, study, what)
+            parts.append(f"{SOURCES[shares.idxmax()]} for {what} of {study} ({share_text(shares.max())})")
+    return f"The largest source is {listed(parts)}."
+
+
+def _source_layers(results: "Results") -> str:
+    table = source_table({"": results}, by_layer=True)
+    table = table[table["what"] == "values"]
+    view = table[table["source"] == "view"]
+    parts = []
+    if len(view):
+        most = view.loc[view["share"].idxmax()]
+        parts.append(f"the view accounts for most in {most['layer']} ({share_text(most['share'])})")
+    genuine = table[table["source"] == disagreement.GENUINE]
+    high, low = genuine.loc[genuine["share"].idxmax()], genuine.loc[genuine["share"].idxmin()]
+    parts.append(
+        f"the measure itself from {share_text(low['share'])} in {low['layer']} to {share_text(high['share'])} in "
+        f"{high['layer']}"
+    )
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _released_sentence(results: "Results", density: float) -> str:
+    table = released_scores(results, density)
+    if table is None:
+        return NOT_COMPUTED
+    fall = table["linear_cka"] - table["linear_cka_released"]
+    layer = fall.idxmax()
+    gap = (table["linear_cka"] - table["svcca"]).abs()
+    made = (table["linear_cka_released"] - table["linear_cka"]).abs()
+    known = gap.notna() & made.notna()
+    larger = int((made[known] > gap[known]).sum())
+    return (
+        f"In {layer} the released centring alone takes linear CKA from {score_text(table.loc[layer, 'linear_cka'])} to "
+        f"{_number(table.loc[layer, 'linear_cka_released'], '.3f')}; in {larger} of the {int(known.sum())} layers in "
+        f"which both have a score it moves CKA by more than the distance between CKA and SVCCA."
+    )
+
+
+def _convergence_sentence(results: "Results") -> str:
+    table = disagreement.convergence(results)
+    if table is None:
+        return NOT_COMPUTED
+    means = _over_sound_layers(table).pivot(index="measure", columns="inputs", values="mean")
+    few, all_inputs = means.columns.min(), means.columns.max()
+    drift = (means[few] - means[all_inputs]).dropna().sort_values(key=abs)
+    most, least = drift.index[-1], drift.index[0]
+    return (
+        f"From {all_inputs:,} inputs down to {few}, {named(most)} changes most, from "
+        f"{score_text(means.loc[most, all_inputs])} to {score_text(means.loc[most, few])} on average over layers, and "
+        f"{named(least)} least, from {score_text(means.loc[least, all_inputs])} to {score_text(means.loc[least, few])}."
+    )
+
+
+def _ladder_sentence(results: "Results", density: float) -> str:
+    table = disagreement.ladder(results, nearest_level(results, density))
+    steps = table.diff(axis=1).iloc[:, 1:]
+    parts = []
+    for measure, words in zip(steps, ("permuting units", "rotating", "any invertible linear map"), strict=True):
+        step = steps[measure].dropna()
+        if len(step):
+            parts.append(f"{words} explains at most {_number(step.max(), '+.2f')} (in {step.idxmax()})")
+    return f"Of what one unit after the other leaves unexplained, {listed(parts)}." if parts else NOT_COMPUTED
+
+
+def _spectral_sentence(studies: Studies) -> str:
+    parts = []
+    for name, results in studies.items():
+        shares = disagreement.spectral_shares(results)
+        if shares is not None:
+            overall = disagreement.overall_shares(shares).set_index("source")["share"]
+            rest = overall.drop(["alpha", "p"]).sum()
+            parts.append(
+                f"{share_text(overall['alpha'])} of the spread goes with α, {share_text(overall['p'])} with p and "
+                f"{share_text(rest)} with both together ({name})"
+            )
+    return f"Over the plane of the spectral family, {'; '.join(parts)}." if parts else NOT_COMPUTED
+
+
+def _residual_sentence(studies: Studies) -> str:
+    parts = []
+    for name, results in studies.items():
+        shares, _ = disagreement.source_shares(results)
+        overall = disagreement.overall_shares(shares).set_index("source")["share"]
+        pairs = overall[[source for source in overall.index if disagreement.shares.TIMES in source]].sum()
+        main = 1 - pairs - overall[disagreement.RESIDUAL]
+        parts.append(
+            f"main effects hold {share_text(main)}, interactions in pairs {share_text(pairs)} and the residual "
+            f"{_small(overall[disagreement.RESIDUAL])} ({name})"
+        )
+    return f"Of the sums of squares of the values, {'; '.join(parts)}."
+
+
+def _small(share: float) -> str:
+    return share_text(share) if share > 5e-4 else "nothing"
+
+
+def _parts_sentence(studies: Studies) -> str:
+    parts = []
+    for name, results in studies.items():
+        _, factors = disagreement.designed_scores(results)
+        absent = [SOURCES[factor] for factor in SOURCES if factor not in factors]
+        if absent:
+            parts.append(f"for {name} {listed(absent)} can't be told apart, as the tables for it were not computed")
+    text = "; ".join(parts) or "all four sources can be told apart"
+    return f"{text[0].upper()}{text[1:]}."

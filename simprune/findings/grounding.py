@@ -1,0 +1,656 @@
+"""Tables and sentences of the pages on tests with a known answer, the guide, and the claims of earlier papers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from os import PathLike
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from simprune import disagreement, grounding
+from simprune.experiment import Experiment
+from simprune.findings.common import (
+    NO_VALUE,
+    accuracy_percent,
+    counted,
+    densities,
+    listed,
+    named,
+    nearest_level,
+    percent,
+    title,
+)
+from simprune.findings.disagreement import NOT_COMPUTED, _number, share_text
+from simprune.findings.results import CHANGED, TOLERANCE
+from simprune.findings.studies import stored_seeds
+from simprune.measures import MEASURES
+from simprune.study import load
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+Studies = Mapping[str, "Results"]
+Boards = Mapping[str, pd.DataFrame]
+
+# What each test asks, in the order in which a reader meets them.
+TEST_TITLES = {
+    "monotonicity": "nearer levels are nearer",
+    "trend": "distance grows with the level",
+    "band_separation": "bands of density lie apart",
+    "function": "distance follows the outputs",
+    "function_pairs": "distance follows accuracy",
+    "layer_identification": "a layer finds itself in a sibling",
+    "corruption_order": "corruptions come in order",
+    "sensitivity": "damage is noticed",
+    "specificity": "another seed is no damage",
+}
+CORRECTION_WORDS = {"none": "uncorrected", "chance": "chance-corrected", "debiased": "debiased"}
+# Means of canonical correlations; the eigenspace overlap divides by the larger rank, and so knows a layer by its width.
+CCA_TYPE = ("mean_cca", "mean_squared_cca", "svcca", "pwcca")
+# The best possible score of every test is 1.
+BEST = 1.0
+
+# Verdicts on what others have published.
+HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not tested"
+# A layer is markedly less similar than another from this difference on.
+MARKED = 0.05
+# Renda et al. (2020): LR rewinding keeps within half a point of dense accuracy down to about a fifth of the weights.
+RENDA_GAP, RENDA_DENSITY = 0.005, 0.2
+
+
+def procedure_words(row: Mapping[str, str]) -> str:
+    """A procedure in words: "NBS, flatten, uncorrected"."""
+    return f"{title(row['measure'])}, {row['view']}, {CORRECTION_WORDS[row['correction']]}"
+
+
+# Leaderboards -----------------------------------------------------------------------------------------------
+
+
+def leaderboards(tests: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The leaderboard of each test that has one, from the rows of `grounding.run_tests`."""
+    return {test: grounding.leaderboard(tests[test]) for test in TEST_TITLES if test in tests}
+
+
+def leaderboard_table(boards: Boards, test: str) -> pd.DataFrame:
+    """One leaderboard as text: rank, procedure, score, interval, chance, adjusted p, comparisons, missing, runs."""
+    if test not in boards:
+        return pd.DataFrame({"": [NOT_COMPUTED]}, index=[""])
+    board = boards[test]
+    columns = {
+        "measure": board["measure"].map(title),
+        "view": board["view"],
+        "correction": board["correction"].map(CORRECTION_WORDS),
+        "score": board["score"].map(_number),
+        "95\u00a0% interval": [
+            NO_VALUE if pd.isna(row.low) else f"{_number(row.low)} to {_number(row.high)}" for row in board.itertuples()
+        ],
+        "chance": board["chance"].map(_number),
+        "adjusted p": board["p_adjusted"].map(lambda p: NO_VALUE if pd.isna(p) else f"{p:.2g}"),
+        "comparisons": board["counted"].map("{:,.0f}".format),
+        "missing": board["missing"].map("{:,.0f}".format),
+        "runs": board["units"].astype(str),
+    }
+    return pd.DataFrame(columns).set_axis(range(1, len(board) + 1))
+
+
+def scoreboard(boards: Boards, view: str = "flatten") -> pd.DataFrame:
+    """Measures × tests: scores of uncorrected measures in one view; NaN where a measure has none."""
+    columns = {}
+    for test, board in boards.items():
+        chosen = board[(board["view"] == view) & (board["correction"] == "none")]
+        columns[test] = chosen.set_index("measure")["score"]
+    table = pd.DataFrame(columns)
+    return table.loc[[name for name in MEASURES if name in table.index]]
+
+
+def scoreboard_table(boards: Boards, view: str = "flatten") -> pd.DataFrame:
+    """`scoreboard` as text, with the chance level of each test below."""
+    if not boards:
+        return pd.DataFrame({"": [NOT_COMPUTED]}, index=[""])
+    table = scoreboard(boards, view).map(_number).rename(index=title)
+    chance = {test: _number(boards[test]["chance"].mean()) for test in table}
+    table = pd.concat([table, pd.DataFrame(chance, index=["chance"])])
+    return table.rename(columns=TEST_TITLES).rename_axis(index=None, columns="measure")
+
+
+def detection_summary(rows: pd.DataFrame | None, view: str = "flatten") -> pd.DataFrame | None:
+    """Where each measure first detects change in the first study: measure × layer, a density, 0 for never.
+
+    Over seeds it is the median, of two middle ones the smaller: a mean would mix densities with never.
+    """
+    if rows is None:
+        return None
+    first = rows[rows["study"] == rows["study"].iloc[0]]
+    chosen = first[(first["view"] == view) & (first["correction"] == "none")]
+    layers = chosen.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
+    table = chosen.groupby(["measure", "layer_index"])["score"].quantile(0.5, interpolation="lower").unstack()
+    return table.loc[[name for name in MEASURES if name in table.index], layers.index].rename(columns=layers)
+
+
+def detection_table(rows: pd.DataFrame | None, view: str = "flatten") -> pd.DataFrame:
+    """`detection_summary` as text: a density, "never", or a dash where there is no score."""
+    table = detection_summary(rows, view)
+    if table is None:
+        return pd.DataFrame({"": [NOT_COMPUTED]}, index=[""])
+    text = table.map(lambda share: NO_VALUE if pd.isna(share) else "never" if share == 0 else percent(share))
+    return text.rename(index=title).rename_axis(index=None, columns="measure")
+
+
+def known_answers(
+    tests: Mapping[str, pd.DataFrame], boards: Boards, view: str = "flatten", test: str = "trend"
+) -> dict[str, str]:
+    """The sentences of the page on tests with a known answer, by name; those of figures by that of their function."""
+    return {
+        "headline": _board_headline(boards, view),
+        "scoreboard_map": _scoreboard_sentence(boards, view),
+        "leaderboard_dots": _winner_sentence(boards, test),
+        "layer_identification": _identification_sentence(boards),
+        "detection_dots": _detection_sentence(tests.get("detection"), view),
+        "function": _function_sentence(boards),
+        "corruptions": " ".join(_winner_sentence(boards, test) for test in ("corruption_order", "sensitivity")),
+        "specificity": _winner_sentence(boards, "specificity"),
+        "missing_tests": _missing_tests(boards),
+        "intervals": _units_sentence(boards),
+    }
+
+
+def _board_headline(boards: Boards, view: str) -> str:
+    if not boards:
+        return NOT_COMPUTED
+    winners = {test: _measures_at_top(board, view) for test, board in boards.items()}
+    winners = {test: names for test, names in winners.items() if names}
+    counts = pd.Series([name for names in winners.values() for name in names]).value_counts()
+    several = counts[counts == counts.iloc[0]].index
+    return (
+        f"No measure wins every test: over {counted(len(winners), 'test')}, in the view {view} and uncorrected, "
+        f"{counted(len(counts), 'measure')} share the first places, and {listed(named(name) for name in several)} "
+        f"{'comes' if len(several) == 1 else 'come'} first most often, {_times(counts.iloc[0])}."
+    )
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _complete(board: pd.DataFrame) -> pd.DataFrame:
+    """The procedures with a score that miss at most a tenth of their comparisons."""
+    return board[board["score"].notna() & (board["missing"] <= 0.1 * (board["counted"] + board["missing"]))]
+
+
+def _measures_at_top(board: pd.DataFrame, view: str) -> list[str]:
+    complete = _complete(board[(board["view"] == view) & (board["correction"] == "none")])
+    return (
+        list(complete.loc[np.isclose(complete["score"], complete["score"].max()), "measure"]) if len(complete) else []
+    )
+
+
+def _scoreboard_sentence(boards: Boards, view: str) -> str:
+    if not boards:
+        return NOT_COMPUTED
+    table = scoreboard(boards, view)
+    ranks = table.rank().corr(method="spearman")
+    pairs = ranks.where(np.triu(np.ones(ranks.shape, bool), 1)).stack().dropna().sort_values()
+    if pairs.empty:
+        return "There are too few tests to compare their orders."
+    least = pairs.index[0]
+    return (
+        f"Tests do not agree on which measures are good: Spearman's ρ between the orders of two tests has a median of "
+        f"{_number(pairs.median())} and is least, {_number(pairs.iloc[0])}, between “{TEST_TITLES[least[0]]}” and "
+        f"“{TEST_TITLES[least[1]]}”."
+    )
+
+
+def _winner_sentence(boards: Boards, test: str) -> str:
+    if test not in boards:
+        return NOT_COMPUTED
+    board = _complete(boards[test])
+    if board.empty:
+        return f"“{TEST_TITLES[test]}”: no procedure has scores for nine tenths of the comparisons."
+    first, last = board.iloc[0], board.iloc[-1]
+    text = (
+        f"“{TEST_TITLES[test]}”: {procedure_words(first)} comes first with {_number(first['score'])}, "
+        f"{procedure_words(last)} last with {_number(last['score'])}; chance is {_number(first['chance'])}"
+    )
+    beaten = board["p_adjusted"].dropna()
+    if len(beaten):
+        text += f", and {(beaten < 0.05).sum()} of {len(beaten)} procedures are above it after adjustment"
+    return f"{text}."
+
+
+def _identification_sentence(boards: Boards) -> str:
+    """Linear CKA against the measures of canonical correlation, in the first view in which all have a score."""
+    if "layer_identification" not in boards:
+        return NOT_COMPUTED
+    board = _complete(boards["layer_identification"])
+    board = board[board["correction"] == "none"]
+    for view, table in board.groupby("view"):
+        scores = table.set_index("measure")["score"]
+        cca = scores[scores.index.intersection(CCA_TYPE)]
+        if "linear_cka" not in scores or len(cca) < len(CCA_TYPE):
+            continue
+        order = "the order" if scores["linear_cka"] > cca.max() else "not the order"
+        return (
+            f"In the view {view} linear CKA identifies {share_text(scores['linear_cka'])} of the layers, measures of "
+            f"canonical correlation between {share_text(cca.min())} ({named(cca.idxmin())}) and "
+            f"{share_text(cca.max())} ({named(cca.idxmax())}), where chance is {share_text(table['chance'].mean())}: "
+            f"{order} that Kornblith et al. found."
+        )
+    return (
+        "There is no view in which linear CKA and all measures of canonical correlation have a score for every layer."
+    )
+
+
+def _detection_sentence(rows: pd.DataFrame | None, view: str) -> str:
+    table = detection_summary(rows, view)
+    if table is None:
+        return NOT_COMPUTED
+    never = (table == 0).sum().sum()
+    known = table.notna().sum().sum()
+    ever = table.columns[(table > 0).any()]
+    found = f"; it is found in {listed(ever)} only" if 0 < len(ever) < table.shape[1] else ""
+    kinds = {
+        "seeds": "the range of siblings over seeds",
+        "inputs": "one pair of siblings and its range over random draws of the inputs",
+        "one pair": "the distance of one pair of siblings",
+    }
+    first = rows[(rows["study"] == rows["study"].iloc[0]) & (rows["view"] == view)]
+    ranges = listed(kinds[kind] for kind in first["siblings"].unique())
+    return (
+        f"Held against {ranges}, {never} of the {known} pairs of measure and layer never detect that the network has "
+        f"changed{found}."
+    )
+
+
+def _function_sentence(boards: Boards) -> str:
+    parts = [_winner_sentence(boards, test) for test in ("function", "function_pairs") if test in boards]
+    return " ".join(parts) if parts else NOT_COMPUTED
+
+
+def _missing_tests(boards: Boards) -> str:
+    absent = [f"“{words}”" for test, words in TEST_TITLES.items() if test not in boards]
+    return f"Not computed for the studies at hand: {listed(absent)}." if absent else "Every test could be run."
+
+
+def _units_sentence(boards: Boards) -> str:
+    if not boards:
+        return NOT_COMPUTED
+    units = max(int(board["units"].max()) for board in boards.values())
+    text = f"Scores are means over {counted(units, 'network run')}, counting each seed of each study"
+    if units < grounding.FEWEST_UNITS:
+        return f"{text}; with fewer than three of them, no interval can be given."
+    return f"{text}; intervals are bootstrapped over them."
+
+
+# The guide --------------------------------------------------------------------------------------------------
+
+
+class Advice(NamedTuple):
+    """A question, the tests that speak to it, where to look, and what no table can say."""
+
+    question: str
+    tests: tuple[str, ...]
+    reference: str
+    why: str
+
+
+GUIDE = (
+    Advice(
+        "Which levels have changed more?",
+        ("trend", "monotonicity"),
+        "the dense network, and every other level",
+        "it must order the levels of one run",
+    ),
+    Advice(
+        "Which levels belong together?",
+        ("band_separation",),
+        "all other levels of the run",
+        "it must put levels of similar density nearer to each other than to the rest",
+    ),
+    Advice(
+        "Is this still the same layer?",
+        ("layer_identification",),
+        "all layers of a sibling",
+        "it must find a layer again in a network that was trained from another seed",
+    ),
+    Advice(
+        "Does the network still do the same?",
+        ("function", "function_pairs"),
+        "the dense network's outputs",
+        "where these scores are near chance, measure the outputs themselves",
+    ),
+    Advice(
+        "How badly is the representation damaged?",
+        ("sensitivity", "corruption_order"),
+        "the layer itself, corrupted in known ways",
+        "it must follow what a linear probe loses, whatever the damage",
+    ),
+    Advice(
+        "Has the layer changed more than by another seed?",
+        ("specificity",),
+        "siblings: dense networks of other seeds",
+        "it must put damage farther away than a harmless change of seed; “never” is a legal answer",
+    ),
+)
+
+
+def guide(boards: Boards, studies: Studies) -> pd.DataFrame:
+    """Question → measure, view, correction → its score, chance, reference, sample size, why: best-supported first.
+
+    Procedures are ordered by their mean over the tests of the question, each rescaled so that chance is 0 and the best
+    1; those that miss more than a tenth of their comparisons in one of them are left out. Three rows at most for a
+    question, and those only that are within a hundredth of the first. Columns also: `above_chance`, that mean.
+    """
+    size = _sample_size(studies)
+    rows = []
+    for advice in GUIDE:
+        ranked = _merit(boards, advice.tests)
+        near = ranked[ranked["merit"] >= ranked["merit"].max() - 0.01].head(3) if len(ranked) else ranked
+        for place, row in enumerate(near.to_dict("records")):
+            rows.append(
+                {
+                    "question": advice.question if place == 0 else "",
+                    "measure": title(row["measure"]),
+                    "view": row["view"],
+                    "correction": CORRECTION_WORDS[row["correction"]],
+                    "score": "; ".join(_number(row[test]) for test in advice.tests if test in row),
+                    "above chance": share_text(row["merit"]),
+                    "compare with": advice.reference,
+                    "inputs": size,
+                    "why": advice.why,
+                }
+            )
+        if near.empty:
+            rows.append({"question": advice.question, "why": NOT_COMPUTED})
+    return pd.DataFrame(rows).fillna(NO_VALUE)
+
+
+def _merit(boards: Boards, tests: Sequence[str]) -> pd.DataFrame:
+    """Procedures by their mean score over tests, chance 0 and the best 1, with the scores themselves."""
+    tables = []
+    for test in tests:
+        if test in boards:
+            board = _complete(boards[test]).set_index(grounding.PROCEDURE)
+            merit = (board["score"] - board["chance"]) / (BEST - board["chance"])
+            tables.append(pd.DataFrame({test: board["score"], f"merit_{test}": merit}))
+    if not tables:
+        return pd.DataFrame(columns=[*grounding.PROCEDURE, "merit"])
+    # A correction for which only some tests have tables is judged by these.
+    table = pd.concat(tables, axis=1)
+    merits = table[[column for column in table if column.startswith("merit_")]]
+    table = table[merits.notna().all(axis=1)].assign(merit=merits.mean(axis=1))
+    return table.reset_index().sort_values("merit", ascending=False, kind="stable", ignore_index=True)
+
+
+def _sample_size(studies: Studies) -> str:
+    """The least number of inputs with which scores are within a hundredth of those of all, or that this is unknown."""
+    sizes = []
+    for results in studies.values():
+        table = disagreement.convergence(results)
+        if table is None:
+            continue
+        means = table[table["missing"] == 0].groupby(["measure", "inputs"])["mean"].mean().unstack()
+        near = ((means.sub(means.iloc[:, -1], axis=0)).abs().median() <= 0.01).to_numpy()
+        first = len(near) - int(np.argmin(near[::-1])) if not near.all() else 0
+        sizes.append(int(means.columns[min(first, len(near) - 1)]))
+    return f"{max(sizes):,} or more" if sizes else NO_VALUE
+
+
+def guide_points(boards: Boards) -> pd.DataFrame:
+    """For each question of the guide the best procedure's `merit` (chance 0, best 1), the median's, and who is best."""
+    rows = []
+    for advice in GUIDE:
+        ranked = _merit(boards, advice.tests)
+        if len(ranked):
+            best = ranked.iloc[0]
+            rows.append((advice.question, best["merit"], ranked["merit"].median(), procedure_words(best)))
+    return pd.DataFrame(rows, columns=["question", "best", "median", "procedure"])
+
+
+def guide_sentences(boards: Boards, studies: Studies) -> dict[str, str]:
+    """The sentences of the guide, by name; that of the figure by the name of its function."""
+    points = guide_points(boards)
+    if points.empty:
+        return dict.fromkeys(("headline", "guide_chart", "sample_size"), NOT_COMPUTED)
+    names = points["procedure"].str.split(",").str[0]
+    sure, weak = points.loc[points["best"].idxmax()], points.loc[points["best"].idxmin()]
+    return {
+        "headline": (
+            f"{counted(len(points), 'question')} have {counted(names.nunique(), 'different best measure')}: "
+            f"{listed(dict.fromkeys(names))}; the choice of a measure follows from the question."
+        ),
+        "guide_chart": (
+            f"“{sure['question']}” is answered best ({share_text(sure['best'])} of the way from chance, by "
+            f"{sure['procedure']}), “{weak['question']}” worst ({share_text(weak['best'])}, by {weak['procedure']})."
+        ),
+        "sample_size": _size_sentence(studies),
+    }
+
+
+def _size_sentence(studies: Studies) -> str:
+    size = _sample_size(studies)
+    if size == NO_VALUE:
+        return NOT_COMPUTED
+    return f"With {size} inputs half of the measures are within a hundredth of what all inputs give."
+
+
+# Claims -----------------------------------------------------------------------------------------------------
+
+
+def dip_facts(studies: Studies, measure: str = "svcca", density: float = 0.1) -> pd.DataFrame:
+    """How much lower the layers between are than the ends: study, view, first, middle (the least between), last.
+
+    Means over seeds at the level nearest to a density; a layer whose score is not ok is left out, and the first and the
+    last are those that are left.
+    """
+    rows = []
+    for name, results in studies.items():
+        scores = disagreement.dense_scores(results.similarity)
+        level = nearest_level(results, density)
+        chosen = scores[(scores["measure"] == measure) & (scores["level"] == level)].dropna(subset="value")
+        for view, table in chosen.groupby("view", sort=False):
+            profile = table.groupby("layer_index")["value"].mean()
+            if len(profile) > 2:
+                rows.append((name, view, profile.iloc[0], profile.iloc[1:-1].min(), profile.iloc[-1], len(profile)))
+    return pd.DataFrame(rows, columns=["study", "view", "first", "middle", "last", "layers"])
+
+
+def dip_table(studies: Studies, density: float = 0.1) -> pd.DataFrame:
+    """`dip_facts` as text."""
+    facts = dip_facts(studies, density=density)
+    columns = {"first": "first layer", "middle": "least between", "last": "last layer"}
+    text = {words: facts[column].map(_number) for column, words in columns.items()}
+    return pd.DataFrame({"study": facts["study"], "view": facts["view"], **text}).set_index(["study", "view"])
+
+
+def claims(studies: Studies, retraining: Studies | None = None) -> pd.DataFrame:
+    """What earlier papers found, held against our tables: claim, source, verdict, evidence.
+
+    `retraining`: results of other ways of retraining, by the names of `Experiment.retraining` and the study, see
+    `load_retraining`. A verdict is "holds", "holds in part", "does not hold" or "not tested"; the evidence is the
+    numbers that it rests on.
+    """
+    rows = [
+        _claim_dip(studies),
+        _claim_measure(studies),
+        _claim_blakeney(studies),
+        _claim_accuracy(studies),
+        _claim_renda_rewind(studies),
+        _claim_renda_modes(retraining or {}),
+    ]
+    return pd.DataFrame(rows, columns=["claim", "source", "verdict", "evidence"])
+
+
+def _verdict(right: int, all_: int) -> str:
+    return UNTESTED if not all_ else HOLDS if right == all_ else IN_PART if right else FAILS
+
+
+def _claim_dip(studies: Studies) -> tuple[str, str, str, str]:
+    facts = dip_facts(studies)
+    dips = facts["middle"] < facts[["first", "last"]].min(axis=1) - MARKED
+    evidence = "; ".join(
+        f"{row.study}, {row.view}: {_number(row.first)}, between {_number(row.middle)}, {_number(row.last)}"
+        for row in facts.itertuples()
+    )
+    return (
+        "SVCCA between pruned and dense networks is high in the first convolutional and in the last layers, markedly "
+        "lower in between",
+        "Ansuini et al. (2020a)",
+        _verdict(int(dips.sum()), len(dips)),
+        evidence or NOT_COMPUTED,
+    )
+
+
+def _claim_measure(studies: Studies) -> tuple[str, str, str, str]:
+    parts, several = [], 0
+    for name, results in studies.items():
+        answers = disagreement.distinct_answers(disagreement.conclusions(results, scale="value"))
+        tau = disagreement.median_agreement(results)["median"]
+        several += answers.loc["least_layer", "distinct"] > 1
+        parts.append(
+            f"{name}: {answers.loc['least_layer', 'distinct']} answers to which layer is least similar, median τ "
+            f"between measures {_number(tau)}"
+        )
+    return (
+        "The answer depends on the measure",
+        "Ansuini et al. (2020b)",
+        _verdict(several, len(studies)),
+        "; ".join(parts) or NOT_COMPUTED,
+    )
+
+
+def _claim_blakeney(studies: Studies) -> tuple[str, str, str, str]:
+    """Different representations, by SVCCA and by the scale of siblings, while accuracy is kept."""
+    parts, right, judged = [], 0, 0
+    for name, results in studies.items():
+        accuracy = results.performance.groupby("level")["test_accuracy"].mean()
+        kept = accuracy.index[accuracy >= accuracy[0] - TOLERANCE].max()
+        if kept == 0:
+            continue
+        scores = disagreement.dense_scores(results.similarity)
+        at = scores[(scores["level"] == kept) & (scores["measure"] == "svcca") & (scores["view"] == "pooled")]
+        similarity = at["value"].mean()
+        judged += 1
+        right += similarity < CHANGED
+        parts.append(
+            f"{name}: at {percent(densities(results)[kept])} of the weights, accuracy "
+            f"{accuracy_percent(accuracy[kept])} against {accuracy_percent(accuracy[0])}, mean SVCCA (pooled) "
+            f"{_number(similarity)}"
+        )
+    return (
+        "Pruned networks evolve to substantially different representations at similar accuracy (SVCCA)",
+        "Blakeney et al. (2020)",
+        _verdict(right, judged),
+        "; ".join(parts) or NOT_COMPUTED,
+    )
+
+
+def _claim_accuracy(studies: Studies) -> tuple[str, str, str, str]:
+    ranges = {"mnist": (0.990, 0.994), "fashion_mnist": (0.89, 0.90)}
+    parts, right, judged = [], 0, 0
+    for name, results in studies.items():
+        experiment = results.experiment
+        if experiment.architecture == "lenet5" and experiment.dataset in ranges:
+            dense = results.performance.query("level == 0")["test_accuracy"].mean()
+            low, high = ranges[experiment.dataset]
+            judged += 1
+            right += low - TOLERANCE / 2 <= dense <= high + TOLERANCE * 2
+            parts.append(
+                f"{name}: {accuracy_percent(dense)}, usual {accuracy_percent(low)} to {accuracy_percent(high)}"
+            )
+    return (
+        "A dense LeNet-5 reaches the accuracy that is usual for it (at most half a point less, two more)",
+        "common results on these datasets",
+        _verdict(right, judged),
+        "; ".join(parts) or "No LeNet-5 on these datasets is among the studies at hand.",
+    )
+
+
+def _claim_renda_rewind(studies: Studies) -> tuple[str, str, str, str]:
+    parts, right, judged = [], 0, 0
+    for name, results in studies.items():
+        if results.experiment.retraining != "lr_rewind":
+            continue
+        accuracy = results.performance.groupby("level")["test_accuracy"].mean()
+        density = densities(results)
+        to = density.index[density >= RENDA_DENSITY / 1.1]
+        worst = (accuracy[to] - accuracy[0]).min()
+        judged += 1
+        right += worst >= -RENDA_GAP
+        parts.append(
+            f"{name}: down to {percent(density[to[-1]])} of the weights at worst {_points(worst)} of the dense "
+            f"{accuracy_percent(accuracy[0])}"
+        )
+    return (
+        "With learning-rate rewinding, accuracy stays within half a point of the dense network's down to about a fifth "
+        "of the weights",
+        "Renda et al. (2020), ResNet-20 on CIFAR-10",
+        _verdict(right, judged),
+        "; ".join(parts) or NOT_COMPUTED,
+    )
+
+
+def _points(difference: float) -> str:
+    return f"{100 * abs(difference):.2f} points {'below' if difference < 0 else 'above'} that"
+
+
+RETRAINING_WORDS = {
+    "lr_rewind": "LR rewinding",
+    "weight_rewind": "weight rewinding",
+    "finetune": "fine-tuning",
+    "reinitialise": "new initial weights",
+}
+
+
+def load_retraining(wanted: Iterable[Sequence], store: str | PathLike | None = None) -> dict[str, "Results"]:
+    """Stored results of the other ways of retraining of some studies, by way; what is not stored is left out.
+
+    Of the studies ([architecture, dataset, profile, …]) the first that has several ways stored is taken.
+    """
+    for architecture, dataset, profile, *_ in wanted:
+        found = {}
+        for mode in RETRAINING_WORDS:
+            experiment = Experiment(architecture, dataset, profile=profile, retraining=mode, measures=["linear_cka"])
+            experiment = experiment.replace(views=("flatten",), references=("dense",))
+            seeds = stored_seeds(experiment, store)
+            if seeds:
+                found[mode] = load(experiment.replace(seeds=seeds), store=store)
+        if len(found) > 1:
+            return found
+    return {}
+
+
+def _claim_renda_modes(retraining: Studies) -> tuple[str, str, str, str]:
+    accuracies = {}
+    for mode, results in retraining.items():
+        at = results.performance[results.performance["level"] == nearest_level(results, 0.1)]
+        accuracies[mode] = at["test_accuracy"].mean()
+    order = [mode for mode in RETRAINING_WORDS if mode in accuracies]
+    values = [accuracies[mode] for mode in order]
+    steps = sum(later <= earlier for earlier, later in pairwise(values))
+    evidence = ", ".join(f"{RETRAINING_WORDS[mode]} {accuracy_percent(accuracies[mode])}" for mode in order)
+    return (
+        "At about a tenth of the weights LR and weight rewinding beat fine-tuning, which beats starting anew",
+        "Renda et al. (2020), ResNet-20 on CIFAR-10",
+        _verdict(steps, max(len(values) - 1, 0)),
+        evidence or "The other ways of retraining are not run yet.",
+    )
+
+
+def claim_sentences(table: pd.DataFrame, studies: Studies) -> dict[str, str]:
+    """The sentences of the page on earlier papers, by name; that of the figure by the name of its function."""
+    counts = table["verdict"].value_counts()
+    words = {HOLDS: "hold", IN_PART: "hold in part", FAILS: "do not hold", UNTESTED: "could not be tested"}
+    facts = dip_facts(studies)
+    flat = facts[facts["view"] == "pooled"] if len(facts) else facts
+    dips = "; ".join(
+        f"{_number(row.first)} in the first, {_number(row.middle)} at the least between and {_number(row.last)} in the "
+        f"last layer ({row.study})"
+        for row in flat.itertuples()
+    )
+    return {
+        "headline": f"Of {len(table)} published findings, "
+        + listed(f"{counts[verdict]} {words[verdict]}" for verdict in words if verdict in counts)
+        + ".",
+        "svcca_profiles": f"SVCCA on pooled maps is {dips}." if dips else NOT_COMPUTED,
+    }

@@ -1,0 +1,431 @@
+"""Figures of the pages on why measures disagree and which to trust.
+
+Sources of disagreement have one colour each. A figure whose tables were not computed says so instead of being empty.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from simprune import disagreement
+from simprune.disagreement import LADDER, SOURCES
+from simprune.findings import (
+    CORRECTION_WORDS,
+    NOT_COMPUTED,
+    PER_CENT,
+    TEST_TITLES,
+    densities,
+    detection_summary,
+    dip_facts,
+    guide_points,
+    nearest_level,
+    percent,
+    released_scores,
+    scoreboard,
+    source_table,
+    title,
+)
+from simprune.findings import mean_agreement as mean_matrix
+from simprune.measures import MEASURES
+from simprune.plots.common import (
+    AGREEMENT_MAP,
+    CROSS,
+    DENSITY_TICKS,
+    MARKS,
+    SIMILARITY_MAP,
+    STYLES,
+    WIDTH,
+    layer_axis,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+Studies = Mapping[str, "Results"]
+
+SOURCE_COLOURS = {"implementation": "#b3226b", "view": "#0077bb", "correction": "#c8791a", "measure": "#6b6b6b"}
+SCALE_LOOKS = {"value": ("as it is", "none", 7.5), "sibling": ("against siblings", "#1a1a1a", 4.5)}
+VIEW_MARKERS = {"flatten": "o", "channels": "s", "pooled": "^"}
+CORRECTION_COLOURS = {"none": "#08306b", "chance": "#d55e00", "debiased": "#4c9a2a"}
+CHANCE = {"color": "#8a8a8a", "linewidth": 0.9, "linestyle": (0, (5, 4))}
+MOST_LINES = 8  # lines that can be told apart in one panel
+
+
+def _absent(height: float = 1.2) -> Figure:
+    """A figure that says that its tables were not computed."""
+    with new_figure(height=height) as (figure, _):
+        figure.text(0.5, 0.5, NOT_COMPUTED.replace(" for ", "\nfor "), ha="center", va="center", size=9)
+    return figure
+
+
+def _measure_axis(axes: Axes, measures: list[str]) -> None:
+    """Measures from top to bottom."""
+    axes.set_yticks(range(len(measures)), [title(name) for name in measures])
+    axes.set_ylim(len(measures) - 0.5, -0.5)
+
+
+# How much ---------------------------------------------------------------------------------------------------
+
+
+def mean_agreement(studies: Studies, view: str = "flatten") -> Figure:
+    """Kendall's τ between measures, mean over studies, measures that agree side by side; a cross: no τ."""
+    agreement = mean_matrix(studies, view)
+    names = [title(measure) for measure in agreement.index]
+    with new_figure(WIDTH, 0.92 * WIDTH) as (figure, notes):
+        axes = figure.add_subplot()
+        seaborn.heatmap(
+            agreement.set_axis(names).set_axis(names, axis=1),
+            ax=axes,
+            cmap=AGREEMENT_MAP,
+            vmin=-1,
+            vmax=1,
+            square=True,
+            linewidths=0.6,
+            annot=np.array([[f"{10 * value:.0f}".replace("-", "−") for value in row] for row in agreement.to_numpy()])
+            if agreement.notna().all(axis=None)
+            else False,
+            fmt="",
+            annot_kws={"size": 6.5},
+            cbar_kws={"label": "Kendall's τ (in cells: tenths)", "shrink": 0.6, "aspect": 30},
+        )
+        axes.grid(False)
+        for row, column in np.argwhere(agreement.isna().to_numpy()):
+            axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
+            notes.add(CROSS)
+        axes.tick_params(length=0, labelsize=7.5)
+        axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=55, ha="right", rotation_mode="anchor")
+        axes.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
+        axes.set(xlabel="", ylabel="")
+        if notes:
+            figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
+    return figure
+
+
+def conclusions_map(studies: Studies, view: str = "flatten", density: float = 0.1) -> Figure:
+    """What each measure concludes of the first study: the least similar layer, and where similarity falls.
+
+    Rings: scores as they are; dots: on the scale of siblings.
+    """
+    results = next(iter(studies.values()))
+    scales = [scale for scale in SCALE_LOOKS if scale == "value" or "sibling" in set(results.similarity["reference"])]
+    answers = {scale: disagreement.conclusions(results, view, density, scale) for scale in scales}
+    measures = list(answers["value"].index)
+    scores = results.similarity[results.similarity["layer_index"] >= 0]
+    layers = scores.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
+    shares = densities(results)
+    never = float(shares.min()) / 1.9
+    with new_figure(height=0.21 * len(measures) + 1.5) as (figure, _):
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1))
+        for scale, table in answers.items():
+            words, face, size = SCALE_LOOKS[scale]
+            look = {"marker": "o", "linestyle": "", "mfc": face, "mec": "#1a1a1a", "ms": size, "label": words}
+            places = [list(layers).index(layer) if layer else np.nan for layer in table["least_layer"]]
+            left.plot(places, range(len(measures)), **look)
+            falls = [never if fall == disagreement.NEVER else fall for fall in table["falls_at"]]
+            right.plot(pd.to_numeric(pd.Series(falls, dtype=object)), range(len(measures)), **look)
+        _measure_axis(left, measures)
+        layer_axis(left, layers, few=0)
+        left.set_xlim(-0.5, len(layers) - 0.5)
+        left.set_title("least similar layer", loc="left")
+        right.set_xscale("log")
+        right.set_xlim(1.15, never / 1.25)
+        ticks = [tick for tick in DENSITY_TICKS if shares.min() * 0.9 <= tick <= 1][::-1]
+        right.xaxis.set_major_locator(FixedLocator([*ticks, never]))
+        right.xaxis.set_minor_locator(NullLocator())
+        right.set_xticks([*ticks, never], [*(percent(tick) for tick in ticks), "never"], rotation=90)
+        right.set_title("density at which it falls", loc="left")
+        right.axvline(np.sqrt(never * shares.min()), color="#cccccc", linewidth=0.8)
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+# Where from -------------------------------------------------------------------------------------------------
+
+
+def source_bars(studies: Studies) -> Figure:
+    """Share of each source in the spread of scores: a bar for values and one for ranks of each study."""
+    table = source_table(studies)
+    rows = [(study, what) for study in studies for what in ("values", "ranks")]
+    with new_figure(height=0.36 * len(rows) + 1.3) as (figure, _):
+        axes = figure.add_subplot()
+        for place, (study, what) in enumerate(rows):
+            shares = table[(table["study"] == study) & (table["what"] == what)].set_index("source")["share"]
+            _stack(axes.barh, [place], pd.DataFrame([shares]), axes)
+        axes.set_yticks(range(len(rows)), [f"{study}\n{what}" for study, what in rows])
+        axes.invert_yaxis()
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}{PER_CENT}"))
+        axes.set_xlabel("share of the spread between scores of one layer and level")
+        axes.grid(axis="y", visible=False)
+        _source_legend(figure, table["source"].unique())
+    return figure
+
+
+def _stack(bar, places: list[float], shares: pd.DataFrame, axes: Axes) -> None:
+    """Bars of shares on top of each other; negative ones run the other way."""
+    up, down = np.zeros(len(shares)), np.zeros(len(shares))
+    for source in (factor for factor in SOURCES if factor in shares):
+        share = shares[source].fillna(0).to_numpy(float)
+        start = np.where(share >= 0, up, down)
+        which = "left" if bar.__name__ == "barh" else "bottom"
+        bar(places, share, 0.72, **{which: start}, color=SOURCE_COLOURS[source], edgecolor="white", linewidth=0.6)
+        for place, value, begin in zip(places, share, start, strict=True):
+            if value > 0.07:
+                x, y = (begin + value / 2, place) if which == "left" else (place, begin + value / 2)
+                axes.text(x, y, f"{100 * value:.0f}", color="white", ha="center", va="center", size=7.5)
+        up, down = up + np.maximum(share, 0), down + np.minimum(share, 0)
+
+
+def _source_legend(figure: Figure, sources) -> None:
+    handles = [
+        Patch(color=SOURCE_COLOURS[name], label=words) for name, words in SOURCES.items() if name in set(sources)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(handles) > 2 else len(handles))
+
+
+def source_layers(studies: Studies) -> Figure:
+    """Share of each source layer by layer in the first study: above for values, below for ranks."""
+    name, results = next(iter(studies.items()))
+    table = source_table({name: results}, by_layer=True)
+    layers = table.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
+    with new_figure(height=4.4) as (figure, _):
+        for axes, what in zip(figure.subplots(2, 1, sharex=True), ("values", "ranks"), strict=True):
+            wide = table[table["what"] == what].pivot(index="layer_index", columns="source", values="share")
+            _stack(axes.bar, list(range(len(wide))), wide.loc[layers.index], axes)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}{PER_CENT}"))
+            axes.set_title(what, loc="left")
+            axes.grid(axis="x", visible=False)
+        layer_axis(axes, layers)
+        figure.supylabel("share of the spread", fontsize=9)
+        _source_legend(figure, table["source"].unique())
+    return figure
+
+
+def released_lines(studies: Studies, density: float = 0.1) -> Figure:
+    """CKA and NBS right (filled) and as released (hollow, dashed), with SVCCA, along the layers of the first study."""
+    table = released_scores(next(iter(studies.values())), density)
+    if table is None:
+        return _absent()
+    with new_figure(height=3.4) as (figure, _):
+        axes = figure.add_subplot()
+        for column in table:
+            measure = column.removesuffix("_released")
+            style, faulty = STYLES[measure], column != measure
+            look = {"color": style.colour, "marker": style.marker, "mfc": "none" if faulty else style.colour}
+            look["linestyle"] = (0, (4, 3)) if faulty else "-"
+            axes.plot(
+                range(len(table)), table[column], **look, label=title(measure) + (", as released" if faulty else "")
+            )
+        axes.axhline(0, color="#8a8a8a", linewidth=0.8)
+        layer_axis(axes, pd.Series(table.index))
+        axes.set_ylabel("similarity to the dense network")
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def convergence_lines(studies: Studies) -> Figure:
+    """Score against the number of probe inputs, mean over layers, sparsest level drawn for; band: least to greatest."""
+    table = disagreement.convergence(next(iter(studies.values())))
+    if table is None:
+        return _absent()
+    sound = table.groupby(["measure", "layer_index"])["missing"].transform("sum") == 0
+    means = table[sound].groupby(["measure", "inputs"], as_index=False)[["mean", "low", "high"]].mean()
+    names = [name for name in MEASURES if name in set(means["measure"])]
+    groups = [list(group) for group in np.array_split(names, -(-len(names) // MOST_LINES))]
+    with new_figure(height=2.1 * len(groups) + 0.3) as (figure, _):
+        grid = figure.subplots(len(groups), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+        for axes, group in zip(grid, groups, strict=True):
+            for measure in group:
+                chosen = means[means["measure"] == measure].sort_values("inputs")
+                style = STYLES[measure]
+                axes.plot(
+                    chosen["inputs"], chosen["mean"], color=style.colour, marker=style.marker, label=title(measure)
+                )
+                axes.fill_between(chosen["inputs"], chosen["low"], chosen["high"], color=style.colour, alpha=0.15, lw=0)
+            axes.set_xscale("log")
+            ticks = sorted(means["inputs"].unique())
+            axes.xaxis.set_major_locator(FixedLocator(ticks))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7.5)
+        axes.set_xlabel("probe inputs")
+        figure.supylabel("similarity to the dense network", fontsize=9)
+    return figure
+
+
+def ladder_lines(studies: Studies, density: float = 0.1) -> Figure:
+    """The measures of the invariance ladder along the layers of the first study, near a density."""
+    results = next(iter(studies.values()))
+    table = disagreement.ladder(results, nearest_level(results, density))
+    with new_figure(height=3.3) as (figure, _):
+        axes = figure.add_subplot()
+        for measure in LADDER:
+            style = STYLES[measure]
+            look = {"color": style.colour, "marker": style.marker, "label": title(measure)}
+            axes.plot(range(len(table)), table[measure], **look)
+        layer_axis(axes, pd.Series(table.index))
+        axes.set(ylabel="similarity to the dense network", ylim=(min(0, table.min(axis=None)) - 0.04, 1.04))
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+# Known answers ----------------------------------------------------------------------------------------------
+
+
+def scoreboard_map(boards: Mapping[str, pd.DataFrame], view: str = "flatten") -> Figure:
+    """Uncorrected measures × tests in one view: the score in each cell, its place between chance and 1 as colour."""
+    if not boards:
+        return _absent()
+    table = scoreboard(boards, view)
+    chance = pd.Series({test: boards[test]["chance"].mean() for test in table})
+    place = ((table - chance) / (1 - chance)).to_numpy()
+    with new_figure(height=0.22 * len(table) + 1.9) as (figure, notes):
+        axes = figure.add_subplot()
+        mesh = axes.pcolormesh(place, cmap=SIMILARITY_MAP, vmin=0, vmax=1, edgecolors="white", linewidth=0.6)
+        for (row, column), value in np.ndenumerate(table.to_numpy()):
+            if np.isnan(value):
+                axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
+                notes.add(CROSS)
+            else:
+                colour = "#1a1a1a" if place[row, column] > 0.6 else "white"
+                text = f"{value:.2f}".replace("-", "−")
+                axes.text(column + 0.5, row + 0.53, text, color=colour, ha="center", va="center", size=7)
+        axes.set_facecolor("#d9d9d9")
+        axes.invert_yaxis()
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        heads = [TEST_TITLES[test] for test in table]
+        axes.set_xticks(np.arange(len(heads)) + 0.5, heads, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_yticks(np.arange(len(table)) + 0.5, [title(name) for name in table.index])
+        bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=35, pad=0.02, ticks=[0, 1])
+        bar.ax.set_yticklabels(["chance", "1"])
+        bar.outline.set_visible(False)
+        if notes:
+            figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
+    return figure
+
+
+def leaderboard_dots(boards: Mapping[str, pd.DataFrame], test: str) -> Figure:
+    """One test: each measure's score by view (marker) and correction (colour); dashed: chance; lines: intervals."""
+    if test not in boards:
+        return _absent()
+    board = boards[test].dropna(subset="score")
+    best = board.groupby("measure")["score"].max().sort_values(ascending=False)
+    rows = {name: place for place, name in enumerate(best.index)}
+    views = [view for view in VIEW_MARKERS if view in set(board["view"])]
+    corrections = [name for name in CORRECTION_COLOURS if name in set(board["correction"])]
+    with new_figure(height=0.27 * len(rows) + 1.2) as (figure, _):
+        axes = figure.add_subplot()
+        axes.axvline(board["chance"].mean(), **CHANCE)
+        for row in board.itertuples():
+            shift = 0.24 * (views.index(row.view) - (len(views) - 1) / 2)
+            shift += 0.08 * (corrections.index(row.correction) - (len(corrections) - 1) / 2)
+            y, colour = rows[row.measure] + shift, CORRECTION_COLOURS[row.correction]
+            if not np.isnan(row.low):
+                axes.plot([row.low, row.high], [y, y], color=colour, linewidth=0.8, alpha=0.7)
+            axes.plot(row.score, y, VIEW_MARKERS[row.view], color=colour, ms=4.5, mec="white", mew=0.4)
+        _measure_axis(axes, list(rows))
+        axes.set_xlabel(f"score: “{TEST_TITLES[test]}”")
+        handles = [Line2D([], [], linestyle="", marker=VIEW_MARKERS[v], color="#4d4d4d", label=v) for v in views]
+        handles += [
+            Line2D([], [], linestyle="", marker="o", color=CORRECTION_COLOURS[name], label=CORRECTION_WORDS[name])
+            for name in corrections
+        ]
+        handles.append(Line2D([], [], **CHANCE, label="chance"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+def detection_dots(rows: pd.DataFrame | None, view: str = "flatten") -> Figure:
+    """Where each measure first detects change: measures × layers, the density as colour and in per cent; –: never."""
+    table = detection_summary(rows, view)
+    if table is None:
+        return _absent()
+    values = table.to_numpy(float)
+    shown = np.where(values > 0, np.log10(np.where(values > 0, values, 1)), np.nan)
+    with new_figure(height=0.22 * len(table) + 1.5) as (figure, notes):
+        axes = figure.add_subplot()
+        axes.pcolormesh(np.where(np.isfinite(shown), shown, np.nan), cmap=SIMILARITY_MAP + "_r", vmin=-1.2, vmax=0)
+        for (row, column), value in np.ndenumerate(values):
+            if np.isnan(value):
+                axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
+                notes.add(CROSS)
+            else:
+                text = "never" if value == 0 else f"{100 * value:.0f}{PER_CENT}"
+                colour = "white" if value > 0.3 else "#1a1a1a"
+                axes.text(column + 0.5, row + 0.53, text, color=colour, ha="center", va="center", size=7)
+        axes.set_facecolor("#f0f0f0")
+        axes.invert_yaxis()
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        layer_axis(axes, pd.Series(table.columns), offset=0.5)
+        axes.set_yticks(np.arange(len(table)) + 0.5, [title(name) for name in table.index])
+        if notes:
+            figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
+    return figure
+
+
+# The guide and the earlier papers ---------------------------------------------------------------------------
+
+
+def guide_chart(boards: Mapping[str, pd.DataFrame]) -> Figure:
+    """For each question how far the best procedure (dot) and the median one (ring) come from chance, 0, to right, 1."""
+    points = guide_points(boards)
+    if points.empty:
+        return _absent()
+    with new_figure(height=0.5 * len(points) + 1.1) as (figure, _):
+        axes = figure.add_subplot()
+        axes.axvline(0, **CHANCE)
+        for place, row in enumerate(points.itertuples()):
+            axes.plot([row.median, row.best], [place, place], color="#b0b0b0", linewidth=1.2, zorder=1)
+            label = {"label": "median of all"} if place == 0 else {}
+            axes.plot(row.median, place, "o", mfc="white", mec="#4d4d4d", ms=6, **label)
+            label = {"label": "best"} if place == 0 else {}
+            axes.plot(row.best, place, "o", color="#08306b", ms=6.5, **label)
+            axes.text(
+                row.best, place - 0.2, row.procedure, size=7, ha="right" if row.best > 0.5 else "left", va="bottom"
+            )
+        axes.set_yticks(range(len(points)), [question.replace(" the ", "\nthe ", 1) for question in points["question"]])
+        axes.set_ylim(len(points) - 0.5, -0.7)
+        axes.set_xlim(min(-0.05, points["median"].min() - 0.05), 1.05)
+        axes.set_xlabel("score, from chance (0) to always right (1)")
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def svcca_profiles(studies: Studies, density: float = 0.1) -> Figure:
+    """SVCCA between pruned and dense networks along the depth of each network, a panel for each view."""
+    if dip_facts(studies, density=density).empty:
+        return _absent()
+    views = [view for view in VIEW_MARKERS if view in set(dip_facts(studies, density=density)["view"])]
+    colours = ["#08306b", "#d55e00", "#00795c", "#b3226b", "#6b6b6b"]
+    with new_figure(height=2.9) as (figure, _):
+        grid = figure.subplots(1, len(views), squeeze=False, sharey=True)[0]
+        for axes, view in zip(grid, views, strict=True):
+            for number, (name, results) in enumerate(studies.items()):
+                scores = disagreement.dense_scores(results.similarity)
+                chosen = scores[(scores["measure"] == "svcca") & (scores["view"] == view)]
+                chosen = chosen[chosen["level"] == nearest_level(results, density)]
+                means = chosen.groupby("layer_index")["value"].mean()
+                depth = np.linspace(0, 1, len(means))
+                look = {"color": colours[number % len(colours)], "marker": "osD^v"[number % 5], "ms": 4}
+                axes.plot(depth, means, **look, label=name)
+            axes.set_title(view, loc="left")
+            axes.set(ylim=(0, 1.04))
+            axes.set_xticks([0, 1], ["first", "last"])
+        grid[len(views) // 2].set_xlabel("layer")
+        grid[0].set_ylabel("SVCCA to the dense network")
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure

@@ -1,0 +1,296 @@
+"""The explorer: figures whose study, layer, density and measure the reader chooses, and their printed companion.
+
+Python prepares numbers and controls; a script that comes with the book (`book/_static/explorer.js`) draws them with
+plotly.js. The page holds all its data, so that it works without a server and from a folder on disk.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from html import escape
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from simprune.data import DATASETS
+from simprune.disagreement import verdicts
+from simprune.errors import InputError
+from simprune.findings import densities, layers_in, listed, measures_in, named, over_seeds, percent, select, title
+from simprune.measures import MEASURES
+from simprune.models import ARCHITECTURES
+from simprune.plots.common import SIMILARITY_MAP, STYLES, WIDTH, legend, new_figure
+from simprune.plots.methods import SPECTRAL_POINTS
+from simprune.representations import VIEWS
+
+if TYPE_CHECKING:
+    from simprune.experiment import Experiment
+    from simprune.study import Results
+
+# Where the scripts lie, seen from a page of book/executed.
+STATIC = "../../_static"
+# Numbers are sent as whole thousandths: short, and as exact as any figure shows them.
+THOUSANDTHS = 1000
+# Fields of an experiment in which its name does not say more than the others.
+SAME_STUDY = ("architecture", "dataset", "profile", "seeds", "levels", "probe_size", "views", "measures", "references")
+SYMBOLS = {"o": "circle", "v": "triangle-down", "D": "diamond"}
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """The explorer of some studies: in a page, controls and figures; elsewhere, a sentence."""
+
+    data: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        # "</" would end the script element.
+        data = json.dumps(self.data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+        options = "".join(f"<option>{escape(name)}</option>" for name in self.data["studies"])
+        return _PAGE.replace("{studies}", options).replace("{data}", data).replace("{static}", STATIC)
+
+    def __repr__(self) -> str:
+        return f"The explorer of {', '.join(self.data['studies'])}: controls and figures, for a browser."
+
+
+def explorer(studies: Mapping[str, "Results"]) -> Explorer:
+    """Maps over the spectral family and heatmaps of the scores of some studies, by the studies' names.
+
+    Scores are those against the dense network, in every view of representations that a study has; several seeds are a
+    mean and a range. A study whose `diagnostics` hold no table `spectral` comes without maps, and the page says so.
+    Raises `InputError` if there is no study.
+    """
+    if not studies:
+        raise InputError("studies: there is none to explore")
+    points = {
+        measure: {"alpha": alpha, "p": p, "title": title(measure), **_mark(measure)}
+        for measure, (alpha, p) in SPECTRAL_POINTS.items()
+    }
+    return Explorer({"points": points, "studies": {name: _study(results) for name, results in studies.items()}})
+
+
+def stored_studies(store: str | PathLike | None = None) -> dict[str, "Results"]:
+    """Every stored study by name: architecture, dataset, profile, and what is not as the profile has it.
+
+    Read are the user's store and the results that come with the project, seeds of one experiment together; seeds that
+    lack a score which the others have are left out.
+    """
+    from simprune.store import Store
+    from simprune.study import load
+
+    seeds: dict[str, set[int]] = {}
+    experiments = {}
+    for experiment, _ in Store(store).stored():
+        seeds.setdefault(experiment.name, set()).update(experiment.seeds)
+        experiments.setdefault(experiment.name, experiment)
+    found: dict[str, Results] = {}
+    for key, experiment in experiments.items():
+        whole = []
+        for seed in sorted(seeds[key]):
+            try:
+                load(experiment.replace(seeds=(seed,)), store=store)
+            except InputError:
+                continue
+            whole.append(seed)
+        if whole:
+            experiment = experiment.replace(seeds=tuple(whole))
+            name = _study_name(experiment)
+            found[f"{name}, {key.rsplit('-', 1)[-1]}" if name in found else name] = load(experiment, store=store)
+    return found
+
+
+def _study_name(experiment: "Experiment") -> str:
+    """What a study is called: in full what is not as its profile has it, but for how it was compared."""
+    usual = type(experiment)(experiment.architecture, experiment.dataset, profile=experiment.profile)
+    dataset = DATASETS[experiment.dataset].title if experiment.dataset in DATASETS else experiment.dataset
+    words = [f"{ARCHITECTURES[experiment.architecture].title} on {dataset}", experiment.profile]
+    for name in (field.name for field in fields(experiment) if field.name not in SAME_STUDY):
+        if getattr(experiment, name) != getattr(usual, name):
+            words.append(f"{name.replace('_', ' ')} {getattr(experiment, name)}")
+    return ", ".join(words)
+
+
+def _mark(measure: str) -> dict[str, str]:
+    return {"colour": STYLES[measure].colour, "symbol": SYMBOLS[STYLES[measure].marker]}
+
+
+def _study(results: "Results") -> dict[str, Any]:
+    views = [view for view in results.experiment.views if view in VIEWS]
+    layers = layers_in(select(results, view=views[0]))
+    statuses: dict[str, int] = {"ok": 0}
+    return {
+        "layers": list(layers),
+        "densities": [percent(share) for share in densities(results)],
+        "seeds": len(results.experiment.seeds),
+        "views": {view: _scores(results, view, statuses) for view in views},
+        "statuses": list(statuses),
+        "spectral": _spectral(results, layers),
+    }
+
+
+def _scores(results: "Results", view: str, statuses: dict[str, int]) -> dict[str, Any]:
+    """Measure → tables by level and layer, each flat: means, ranges where seeds differ, statuses by number."""
+    table = select(results, view=view)
+    scores = {}
+    for measure in measures_in(table):
+        chosen = table[table["measure"] == measure]
+        summary = over_seeds(chosen, ["level", "layer_index"])
+        status = chosen.groupby(["level", "layer_index"])["status"].agg(_one_status)
+        scores[measure] = {
+            "title": title(measure),
+            "distance": MEASURES[measure].is_distance,
+            "mean": _thousandths(summary["mean"]),
+            "status": [statuses.setdefault(text, len(statuses)) for text in status],
+        }
+        if (summary["high"] > summary["low"]).any():
+            scores[measure] |= {"low": _thousandths(summary["low"]), "high": _thousandths(summary["high"])}
+    return scores
+
+
+def _one_status(statuses: pd.Series) -> str:
+    """The status of several seeds: theirs if it is one, else their verdicts."""
+    unique = statuses.unique()
+    return unique[0] if len(unique) == 1 else " or ".join(dict.fromkeys(verdicts(statuses)))
+
+
+def _thousandths(values: pd.Series | np.ndarray) -> list[int | None]:
+    return [None if np.isnan(value) else round(THOUSANDTHS * float(value)) for value in values]
+
+
+def spectral_table(results: "Results") -> pd.DataFrame | None:
+    """The maps against the dense network: `value`, mean over seeds, by level, layer_index, alpha and p; None if none.
+
+    Level 0, where every map is 1, is left out.
+    """
+    table = results.diagnostics.get("spectral")
+    if table is None:
+        return None
+    table = table[(table["reference"] == "dense") & (table["level"] > 0)]
+    return table.groupby(["level", "layer_index", "alpha", "p"])["value"].mean().to_frame()
+
+
+def _spectral(results: "Results", layers: pd.Series) -> dict[str, Any] | None:
+    table = spectral_table(results)
+    if table is None:
+        return None
+    levels, held = (list(table.index.unique(name)) for name in ("level", "layer_index"))
+    alphas, ps = (sorted(table.index.unique(name)) for name in ("alpha", "p"))
+    maps = table["value"].unstack("p")[ps]
+    return {
+        "levels": [int(level) for level in levels],
+        "layers": [layers.index.get_loc(index) for index in held],
+        "alphas": [float(alpha) for alpha in alphas],
+        "ps": [None if np.isinf(p) else float(p) for p in ps],
+        "maps": [
+            [[_thousandths(row) for row in maps.loc[(level, index)].to_numpy().T] for index in held] for level in levels
+        ],
+    }
+
+
+def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
+    """The spectral family of a pruned network in print: a row for each of three densities, a column for each layer.
+
+    `few`: at most that many layers, spread evenly from the first to the last. The axis of p is that of 1/p. Marked are
+    the points that are measures. Raises `InputError` if the results hold no table of maps.
+    """
+    table = spectral_table(results)
+    if table is None:
+        raise InputError("results: they hold no table 'spectral'; simprune.run computes it")
+    layers, measured = layers_in(select(results)), densities(results)
+    shown = _spread(sorted(table.index.unique("layer_index")), few)
+    levels = _spread(sorted(table.index.unique("level")), 3)
+    with new_figure(WIDTH, 1.35 * len(levels) + 0.9) as (figure, notes):
+        grid = figure.subplots(len(levels), len(shown), squeeze=False, sharex=True, sharey=True)
+        for row, level in zip(grid, levels, strict=True):
+            for axes, index in zip(row, shown, strict=True):
+                values = table.loc[(level, index), "value"].unstack("p")
+                alphas, inverse = values.index.to_numpy(float), 1 / values.columns.to_numpy(float)
+                look = {"cmap": SIMILARITY_MAP, "vmin": 0, "vmax": 1}
+                mesh = axes.pcolormesh(alphas, inverse, values.to_numpy().T, shading="gouraud", **look)
+                for measure, (alpha, p) in SPECTRAL_POINTS.items():
+                    style = STYLES[measure]
+                    look = {"color": style.colour, "mec": "white", "ms": 6, "clip_on": False, "zorder": 5}
+                    name = f"{title(measure)} (root)" if measure == "linear_cka" else title(measure)
+                    axes.plot(alpha, 1 / p, style.marker, label=name, linestyle="", **look)
+                axes.grid(False)
+                axes.set_yticks([1, 0.5, 0], ["1", "2", "∞"])
+            row[0].set_ylabel(f"{percent(measured[level])}\np")
+        for axes, index in zip(grid[0], shown, strict=True):
+            axes.set_title(layers[index], loc="left")
+        for axes in grid[-1]:
+            axes.set_xlabel("α")
+        bar = figure.colorbar(mesh, ax=grid, shrink=0.7, aspect=35, pad=0.02)
+        bar.set_label("s(α, p)")
+        bar.outline.set_visible(False)
+        legend(figure, grid[0, 0], notes)
+    return figure
+
+
+def spectral_sentence(results: "Results") -> str:
+    """Where in the maps the three measures lie furthest apart and where closest together; NaN is left out.
+
+    Raises `InputError` if the results hold no table of maps.
+    """
+    table = spectral_table(results)
+    if table is None:
+        raise InputError("results: they hold no table 'spectral'; simprune.run computes it")
+    values = table["value"].unstack(["alpha", "p"])
+    marked = pd.DataFrame({measure: values[point] for measure, point in SPECTRAL_POINTS.items()}).dropna()
+    gap = marked.max(axis=1) - marked.min(axis=1)
+    layers, measured = layers_in(select(results)), densities(results)
+
+    def place(key: tuple[int, int]) -> str:
+        words = [f"{_point_name(measure)} {value:.2f}" for measure, value in marked.loc[key].items()]
+        return f"{layers[key[1]]} at a density of {percent(measured[key[0]])} ({listed(words)})"
+
+    return (
+        f"Of all stored maps, the three marked points lie furthest apart in {place(gap.idxmax())} and closest together "
+        f"in {place(gap.idxmin())}."
+    )
+
+
+def _point_name(measure: str) -> str:
+    return f"the root of {named(measure)}" if measure == "linear_cka" else named(measure)
+
+
+def _spread(items: list[Any], count: int) -> list[Any]:
+    """At most that many of the items, evenly from the first to the last."""
+    if len(items) <= count:
+        return items
+    return [items[round(place)] for place in np.linspace(0, len(items) - 1, count)]
+
+
+# Controls are the browser's own, so that they work by keyboard and are read aloud; they show once the script runs.
+_PAGE = """\
+<div class="explorer" id="explorer">
+<p class="explorer-without">The explorer needs JavaScript. Without it, see the figure below, which shows some of its
+maps, and the tables of the results pages.</p>
+<div class="explorer-controls" hidden>
+<p><label for="explorer-study">Study</label><select id="explorer-study">{studies}</select></p>
+<p><label for="explorer-layer">Layer</label><select id="explorer-layer"></select></p>
+<p><label for="explorer-density">Density</label><input type="range" id="explorer-density" min="0" step="1">
+<output for="explorer-density" id="explorer-density-text"></output></p>
+</div>
+<div class="explorer-part" hidden>
+<p class="explorer-title" id="explorer-map-title"></p>
+<div class="explorer-figure" id="explorer-map"></div>
+<p class="explorer-reading" id="explorer-map-reading" aria-live="polite"></p>
+</div>
+<div class="explorer-controls" hidden>
+<p><label for="explorer-measure">Measure</label><select id="explorer-measure"></select></p>
+<p><label for="explorer-view">View</label><select id="explorer-view"></select></p>
+</div>
+<div class="explorer-part" hidden>
+<p class="explorer-title" id="explorer-scores-title"></p>
+<div class="explorer-figure" id="explorer-scores"></div>
+<p class="explorer-reading" id="explorer-scores-reading" aria-live="polite"></p>
+<details><summary>Show the numbers of this heatmap</summary>
+<div class="scroll" tabindex="0" role="region" aria-label="Numbers of the heatmap" id="explorer-table"></div></details>
+<p><a id="explorer-download" href="#explorer" download="scores.csv">Download these numbers (CSV)</a></p>
+</div>
+<script type="application/json" id="explorer-data">{data}</script>
+<script defer src="{static}/plotly/plotly-cartesian.min.js"></script>
+<script defer src="{static}/explorer.js"></script>
+</div>
+"""

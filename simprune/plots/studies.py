@@ -1,0 +1,385 @@
+"""Figures of a run beside its controls, of the ways of retraining beside each other, and of all studies."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from simprune.findings import (
+    CHANGED,
+    REFERENCE_WORDS,
+    VARIANTS,
+    accuracies,
+    control_levels,
+    densities,
+    fall_density,
+    layers_in,
+    least_similar,
+    nearest_level,
+    one_of_each_family,
+    over_seeds,
+    pair_agreement,
+    percent,
+    select,
+    title,
+)
+from simprune.plots.common import (
+    DASHES,
+    DENSITY_LABEL,
+    MARKS,
+    STYLES,
+    Style,
+    density_axis,
+    draw,
+    layer_axis,
+    legend,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+DOTS = (0, (1, 1.6))
+REFERENCE_STYLES = {
+    "previous": Style("#6a6fb5", "^"),
+    "dense": Style("#1a1a1a", "o"),
+    "sibling": Style("#a98300", "s"),
+    "untrained": Style("#7a7a7a", "X"),
+}
+VARIANT_STYLES = {
+    "lr_rewind": Style("#08306b", "o"),
+    "weight_rewind": Style("#2e9bd6", "^"),
+    "finetune": Style("#00795c", "s"),
+    "reinitialise": Style("#b069c9", "D"),
+    "random": Style("#d55e00", "v"),
+    "none": Style("#a98300", "P"),
+    "none_one_shot": Style("#9b1010", "p"),
+    "no_pruning": Style("#7a7a7a", "*"),
+}
+# Studies, in the order in which they come.
+STUDY_STYLES = tuple(
+    Style(colour, marker)
+    for colour, marker in zip(
+        ("#08306b", "#2e9bd6", "#d55e00", "#00795c", "#b069c9", "#a98300", "#9b1010", "#1a1a1a"),
+        "osD^vPXp",
+        strict=True,
+    )
+)
+
+
+def controls_by_density(
+    results: "Results", *, measures: Sequence[str] | None = None, view: str | None = None
+) -> Figure:
+    """Similarity to the dense network against density, a row for each layer and a column for each measure.
+
+    Dashed, with its range over seeds: what the dense network scores against a dense network of another seed; dotted:
+    against the untrained network. `measures`: by default those of `one_of_each_family`.
+    """
+    measures = list(measures or one_of_each_family(results, view=view))
+    scores, controls = select(results, measures, view), control_levels(results, measures, view)
+    layers = layers_in(scores)
+    with new_figure(height=0.92 * len(layers) + 1.1) as (figure, notes):
+        grid = figure.subplots(len(layers), len(measures), squeeze=False, sharey=True)
+        for row, index in enumerate(layers.index):
+            for axes, measure in zip(grid[row], measures, strict=True):
+                for reference, dashes in (("sibling", DASHES), ("untrained", DOTS)):
+                    level, style = controls[reference].loc[(measure, index)], REFERENCE_STYLES[reference]
+                    axes.axhline(level["mean"], color=style.colour, linewidth=1.2, linestyle=dashes)
+                    axes.axhspan(level["low"], level["high"], color=style.colour, alpha=0.18, linewidth=0)
+                chosen = (scores["layer_index"] == index) & (scores["measure"] == measure)
+                summary, style = over_seeds(scores[chosen], "level"), STYLES[measure]
+                draw(axes, summary["density"], summary, style.colour, style.marker, title(measure), notes, size=3)
+                density_axis(axes, scores["density"], few=True)
+                _panel(axes, title(measure) if row == 0 else "", layers[index] if measure == measures[0] else "")
+                axes.tick_params(labelbottom=row == len(layers) - 1)
+        least = [scores["value"].min(), *(control["mean"].min() for control in controls.values())]
+        _unit_axis(grid[0, 0], least)
+        grid[-1, len(measures) // 2].set_xlabel("density")
+        figure.supylabel("similarity", fontsize=9)
+        lines = [Line2D([], [], color="#4d4d4d", marker="o", ms=3.5, label="to the dense network")]
+        for reference, dashes, words in (
+            ("sibling", DASHES, "dense, to another seed"),
+            ("untrained", DOTS, "dense, to untrained"),
+        ):
+            colour = REFERENCE_STYLES[reference].colour
+            lines.append(Line2D([], [], color=colour, linestyle=dashes, label=words))
+        _legend(figure, lines, notes)
+    return figure
+
+
+def reference_profiles(
+    results: "Results",
+    *,
+    density: float = 0.1,
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
+) -> Figure:
+    """Similarity of one level to each reference along the layers, a panel for each measure.
+
+    At the level whose density is nearest to `density`. `measures`: by default those of `one_of_each_family`.
+    """
+    measures = list(measures or one_of_each_family(results, view=view))
+    level, references = nearest_level(results, density), list(results.similarity["reference"].unique())
+    with new_figure(height=1.75 * len(measures) + 1.2) as (figure, notes):
+        grid = figure.subplots(len(measures), 1, squeeze=False, sharex=True, sharey=True)
+        for axes, measure in zip(grid.flat, measures, strict=True):
+            for reference in (name for name in REFERENCE_STYLES if name in references):
+                scores = select(results, [measure], view, reference)
+                summary = over_seeds(scores[scores["level"] == level], "layer_index")
+                style = REFERENCE_STYLES[reference]
+                words = REFERENCE_WORDS[reference].removeprefix("the ")
+                draw(axes, range(len(summary)), summary, style.colour, style.marker, words, notes, size=4)
+            axes.set_title(title(measure), loc="left")
+        values = [select(results, measures, view, reference)["value"].min() for reference in references]
+        _unit_axis(grid[0, 0], values)
+        layer_axis(grid[-1, 0], layers_in(scores))
+        figure.supylabel(f"similarity at density {percent(densities(results)[level])}, to", fontsize=9)
+        legend(figure, grid[0, 0], notes, ncols=2)
+    return figure
+
+
+def _panel(axes, heading: str, side: str) -> None:
+    """A column's heading above the first panel, a row's name inside it at the bottom left."""
+    axes.set_title(heading, loc="left")
+    axes.text(0.04, 0.06, side, transform=axes.transAxes, fontsize=7.5, bbox={"fc": "white", "ec": "none", "pad": 0.8})
+
+
+def _unit_axis(axes, values) -> None:
+    """Similarities up to 1, from the tenth below the least of `values`: panels are small."""
+    low = np.floor(10 * np.nanmin(values) + 1e-9) / 10
+    axes.set_ylim(low - 0.06, 1.06)
+    axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5]))
+
+
+def _legend(figure: Figure, lines: list, notes: set[str], ncols: int = 2) -> None:
+    """A legend of lines of one's own below the panels, with the marks that occur."""
+    marks = [mark for name, mark in MARKS.items() if name in notes]
+    figure.legend(handles=[*lines, *marks], loc="outside lower center", ncols=ncols)
+
+
+# Ways of pruning and retraining -----------------------------------------------------------------------------
+
+
+def retraining_accuracy(runs: Mapping[str, "Results"]) -> Figure:
+    """Test accuracy of every variant against density: all of it, and what is near the dense network's.
+
+    A variant that prunes nothing stands at the densities of the others. Dashed: the dense network.
+    """
+    positions = densities(runs["lr_rewind"])
+    with new_figure(height=6.2) as (figure, notes):
+        grid = figure.subplots(2, 1, sharex=True)
+        dense = 100 * accuracies(runs["lr_rewind"])["mean"].iloc[0]
+        for axes in grid:
+            axes.axhline(dense, color=VARIANT_STYLES["lr_rewind"].colour, linewidth=0.9, linestyle=DASHES)
+            for name, results in runs.items():
+                held, style = accuracies(results), VARIANT_STYLES[name]
+                held[["mean", "low", "high"]] *= 100
+                words = VARIANTS[name][0]
+                draw(axes, positions.loc[held.index], held, style.colour, style.marker, words, notes, size=4.5)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}\u00a0%"))
+        density_axis(grid[1], positions)
+        grid[0].set(ylabel="accuracy on test images", ylim=(0, 100))
+        grid[1].set(xlabel=DENSITY_LABEL, ylabel="the same, enlarged", ylim=_near(runs, dense))
+        legend(figure, grid[0], notes, ncols=2)
+    return figure
+
+
+def _near(runs: Mapping[str, "Results"], dense: float) -> tuple[float, float]:
+    """Limits that hold the dense network's accuracy and all that is at most four points below it."""
+    values = np.concatenate([100 * accuracies(results)["mean"].to_numpy() for results in runs.values()])
+    near = values[values >= dense - 4]
+    return min(near.min(), dense) - 0.2, max(near.max(), dense) + 0.2
+
+
+def retraining_similarity(
+    runs: Mapping[str, "Results"], *, measures: Sequence[str] | None = None, view: str | None = None
+) -> Figure:
+    """Similarity to the dense network against density, a line for each variant: rows are layers, columns measures.
+
+    `measures`: by default those of `one_of_each_family`.
+    """
+    base = runs["lr_rewind"]
+    measures = list(measures or one_of_each_family(base, view=view))
+    positions, layers = densities(base), layers_in(select(base, measures, view))
+    with new_figure(height=1.0 * len(layers) + 1.5) as (figure, notes):
+        grid = figure.subplots(len(layers), len(measures), squeeze=False, sharey=True)
+        least = []
+        for name, results in runs.items():
+            scores, style = select(results, measures, view), VARIANT_STYLES[name]
+            least.append(scores["value"].min())
+            for row, index in enumerate(layers.index):
+                for axes, measure in zip(grid[row], measures, strict=True):
+                    chosen = (scores["layer_index"] == index) & (scores["measure"] == measure)
+                    summary, words = over_seeds(scores[chosen], "level"), VARIANTS[name][0]
+                    place = positions.loc[summary.index]
+                    draw(axes, place, summary, style.colour, style.marker, words, notes, size=2.5)
+        for row, index in enumerate(layers.index):
+            for axes, measure in zip(grid[row], measures, strict=True):
+                density_axis(axes, positions, few=True)
+                _panel(axes, title(measure) if row == 0 else "", layers[index] if measure == measures[0] else "")
+                axes.tick_params(labelbottom=row == len(layers) - 1)
+        _unit_axis(grid[0, 0], least)
+        grid[-1, len(measures) // 2].set_xlabel("density")
+        figure.supylabel(f"similarity to {REFERENCE_WORDS['dense']}", fontsize=9)
+        legend(figure, grid[0, 0], notes, ncols=2)
+    return figure
+
+
+def retraining_profiles(
+    runs: Mapping[str, "Results"],
+    *,
+    density: float = 0.1,
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
+) -> Figure:
+    """Similarity to the dense network along the layers at one density, a line for each variant, a panel per measure."""
+    base = runs["lr_rewind"]
+    measures = list(measures or one_of_each_family(base, view=view))
+    level = nearest_level(base, density)
+    with new_figure(height=1.75 * len(measures) + 1.6) as (figure, notes):
+        grid = figure.subplots(len(measures), 1, squeeze=False, sharex=True, sharey=True)
+        least = []
+        for name, results in runs.items():
+            for axes, measure in zip(grid.flat, measures, strict=True):
+                scores, style = select(results, [measure], view), VARIANT_STYLES[name]
+                summary = over_seeds(scores[scores["level"] == level], "layer_index")
+                least.append(summary["mean"].min())
+                words = VARIANTS[name][0]
+                draw(axes, range(len(summary)), summary, style.colour, style.marker, words, notes, size=4)
+        for axes, measure in zip(grid.flat, measures, strict=True):
+            axes.set_title(title(measure), loc="left")
+        _unit_axis(grid[0, 0], least)
+        layer_axis(grid[-1, 0], layers_in(scores))
+        figure.supylabel(
+            f"similarity to {REFERENCE_WORDS['dense']} at density {percent(densities(base)[level])}", fontsize=9
+        )
+        legend(figure, grid[0, 0], notes, ncols=2)
+    return figure
+
+
+# All studies ------------------------------------------------------------------------------------------------
+
+
+def _styles(all_studies: Mapping[str, "Results"]) -> dict[str, Style]:
+    return dict(zip(all_studies, cycle(STUDY_STYLES), strict=False))
+
+
+def studies_accuracy(all_studies: Mapping[str, "Results"]) -> Figure:
+    """Test accuracy of every study against density, in percentage points from its dense network's."""
+    with new_figure(height=4.2) as (figure, notes):
+        axes = figure.add_subplot()
+        axes.axhline(0, color="#8a8a8a", linewidth=0.9, linestyle=DASHES)
+        shares = []
+        for name, style in _styles(all_studies).items():
+            held = accuracies(all_studies[name])
+            dense = held["mean"].iloc[0]
+            held[["mean", "low", "high"]] = 100 * (held[["mean", "low", "high"]] - dense)
+            draw(axes, held["density"], held, style.colour, style.marker, name, notes)
+            shares.append(all_studies[name].performance["density"])
+        density_axis(axes, np.concatenate(shares))
+        axes.set(xlabel=DENSITY_LABEL, ylabel="accuracy against dense (points)")
+        legend(figure, axes, notes, ncols=2)
+    return figure
+
+
+def studies_layers(all_studies: Mapping[str, "Results"]) -> Figure:
+    """Where the least similar layer lies at the last level: a row for each measure, a mark for each study.
+
+    From the first layer (left) to the last (right). Only measures that are ok in every layer of a study are drawn.
+    """
+    table = least_similar(all_studies)
+    marks = {(name, measure): (row["depth"], row["layer"]) for (name, measure), row in table.iterrows()}
+    with new_figure(height=_rows_height(all_studies, marks)) as (figure, _):
+        axes = figure.add_subplot()
+        for x, y, name, _ in _marks(axes, all_studies, marks):
+            style = _styles(all_studies)[name]
+            axes.plot(x[0], y, style.marker, color=style.colour, ms=6)
+            axes.annotate(
+                x[1],
+                (x[0], y),
+                (6, 0) if x[0] < 0.75 else (-6, 0),
+                textcoords="offset points",
+                fontsize=6.5,
+                va="center",
+                ha="left" if x[0] < 0.75 else "right",
+            )
+        axes.set_xlim(-0.05, 1.05)
+        axes.set_xticks([0, 0.5, 1], ["first layer", "middle", "last layer"])
+        _study_legend(figure, all_studies)
+    return figure
+
+
+def studies_fall(all_studies: Mapping[str, "Results"]) -> Figure:
+    """At which density similarity first falls below `CHANGED`: a row for each measure, a mark for each study.
+
+    Similarity to the dense network, on average over the layers in which the measure is ok. A hollow mark at the
+    study's last density: it never falls so low.
+    """
+    table = fall_density(all_studies)
+    marks = {key: (row["density"], row["last"]) for key, row in table.iterrows()}
+    with new_figure(height=_rows_height(all_studies, marks)) as (figure, _):
+        axes = figure.add_subplot()
+        hollow = False
+        for (density, last), y, name, _ in _marks(axes, all_studies, marks):
+            style, never = _styles(all_studies)[name], np.isnan(density)
+            hollow |= never
+            face = "none" if never else style.colour
+            axes.plot(last if never else density, y, style.marker, mec=style.colour, mfc=face, ms=6)
+        density_axis(axes, np.concatenate([results.performance["density"] for results in all_studies.values()]))
+        axes.set_xlabel(f"density at which similarity falls below {CHANGED:g}")
+        never = Line2D([], [], linestyle="", marker="o", mfc="none", mec="#4d4d4d", label="never (last level)")
+        _study_legend(figure, all_studies, [never] if hollow else [])
+    return figure
+
+
+def studies_agreement(all_studies: Mapping[str, "Results"]) -> Figure:
+    """Kendall's τ of every two measures: a row for each pair, a mark for each study, in the order of their means."""
+    table = pair_agreement(all_studies)
+    table = table.loc[table.mean(axis=1).sort_values(ascending=False).index]
+    with new_figure(height=0.24 * len(table) + 1.6) as (figure, _):
+        axes = figure.add_subplot()
+        axes.axvline(0, color="#8a8a8a", linewidth=0.9)
+        for name, style in _styles(all_studies).items():
+            axes.plot(table[name], range(len(table)), style.marker, color=style.colour, ms=5.5, alpha=0.85)
+        axes.set_yticks(range(len(table)), [" – ".join(map(title, pair)) for pair in table.index])
+        axes.invert_yaxis()
+        axes.set_xlim(min(-0.05, np.nanmin(table) - 0.05), 1.05)
+        axes.set_xlabel("Kendall's τ")
+        _study_legend(figure, all_studies)
+    return figure
+
+
+def _rows(all_studies: Mapping[str, "Results"], marks: Mapping) -> list[str]:
+    """The measures that have a mark, in the order of the registry."""
+    measures = dict.fromkeys(measure for results in all_studies.values() for measure in results.experiment.measures)
+    return [measure for measure in measures if any(key[1] == measure for key in marks)]
+
+
+def _rows_height(all_studies: Mapping[str, "Results"], marks: Mapping) -> float:
+    return 0.15 * len(all_studies) * len(_rows(all_studies, marks)) + 0.2 * len(_rows(all_studies, marks)) + 1.4
+
+
+def _marks(axes, all_studies: Mapping[str, "Results"], marks: Mapping):
+    """Give each mark its height, studies below each other within a measure's row, and name the rows."""
+    measures, names = _rows(all_studies, marks), list(all_studies)
+    step = 0.75 / len(names)
+    for row, measure in enumerate(measures):
+        axes.axhspan(row - 0.48, row + 0.48, color="#f3f3f3" if row % 2 else "white", zorder=0)
+        for place, name in enumerate(names):
+            if (name, measure) in marks:
+                yield marks[name, measure], row + (place - (len(names) - 1) / 2) * step, name, measure
+    axes.set_yticks(range(len(measures)), [title(measure) for measure in measures])
+    axes.set_ylim(len(measures) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+
+
+def _study_legend(figure: Figure, all_studies: Mapping[str, "Results"], more: Sequence[Line2D] = ()) -> None:
+    lines = [
+        Line2D([], [], linestyle="", marker=style.marker, color=style.colour, label=name)
+        for name, style in _styles(all_studies).items()
+    ]
+    figure.legend(handles=[*lines, *more], loc="outside lower center", ncols=2)

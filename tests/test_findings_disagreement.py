@@ -1,0 +1,260 @@
+"""Tables and sentences on disagreement say what the tables hold, and what is not there."""
+
+import numpy as np
+import pandas as pd
+import planted
+import pytest
+
+from simprune import Experiment, findings, grounding
+from simprune.errors import InputError
+from simprune.findings import grounding as claims_of
+from simprune.store import SHIPPED, Store
+
+NAME = "LeNet-5 on Fashion-MNIST"
+SHIPPED_STUDY = ["lenet5", "fashion_mnist", "paper"]
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return {NAME: planted.everything(seeds=(0, 1, 2)), "VGG on CIFAR-10": planted.everything()}
+
+
+@pytest.fixture(scope="module")
+def bare():
+    results = planted.everything()
+    results.diagnostics.clear()
+    return {NAME: results}
+
+
+@pytest.fixture(scope="module")
+def tests(studies):
+    return grounding.run_tests(studies)
+
+
+@pytest.fixture(scope="module")
+def boards(tests):
+    return findings.leaderboards(tests)
+
+
+def every_sentence(studies):
+    tests = grounding.run_tests(studies)
+    boards = findings.leaderboards(tests)
+    table = findings.claims(studies)
+    return {
+        **findings.how_much(studies),
+        **{f"from {name}": text for name, text in findings.where_from(studies).items()},
+        **{f"known {name}": text for name, text in findings.known_answers(tests, boards).items()},
+        **{f"guide {name}": text for name, text in findings.guide_sentences(boards, studies).items()},
+        **{f"claims {name}": text for name, text in findings.claim_sentences(table, studies).items()},
+    }
+
+
+# Studies ------------------------------------------------------------------------------------------------------------
+
+
+def test_shipped_studies_are_loaded_by_name_and_others_left_out(tmp_path):
+    found = findings.load_studies([SHIPPED_STUDY, ["resnet18", "svhn", "quick"]], tmp_path)
+    assert list(found) == [NAME]
+    text = findings.studies_sentence(found, [SHIPPED_STUDY, ["resnet18", "svhn", "quick"]])
+    assert "one study" in text and "Not stored, and left out: ResNet-18 on SVHN" in text
+
+
+def test_asking_for_nothing_that_is_stored_is_refused(tmp_path):
+    with pytest.raises(InputError, match="studies"):
+        findings.load_studies([["resnet18", "svhn", "quick"]], tmp_path)
+
+
+def test_seeds_can_be_chosen(tmp_path):
+    [results] = findings.load_studies([[*SHIPPED_STUDY, 0]], tmp_path).values()
+    assert results.experiment.seeds == (0,)
+    assert set(results.similarity["seed"]) == {0}
+
+
+def test_the_pages_analyse_what_is_shipped(tmp_path):
+    wanted = [[e.architecture, e.dataset, e.profile] for e, _ in Store(tmp_path, SHIPPED).stored()]
+    studies = findings.load_studies([w for w in wanted if Experiment(*w[:2], profile=w[2])], tmp_path)
+    assert NAME in studies
+    one = {NAME: studies[NAME]}
+    assert not [name for name, text in every_sentence(one).items() if "nan" in text]
+
+
+# Sentences ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_sentence_holds_a_number_that_is_not_there(studies, bare):
+    for chosen in (studies, bare):
+        for name, text in every_sentence(chosen).items():
+            assert "nan" not in text.replace("–", "") and text[-1] == "." and text[0] == text[0].upper(), (name, text)
+
+
+def test_missing_tables_are_named(bare):
+    said = findings.where_from(bare)
+    assert said["parts"].startswith(f"For {NAME} implementation and finite samples can't be told apart")
+    for name in ("released_lines", "convergence_lines", "spectral"):
+        assert said[name] == findings.NOT_COMPUTED
+    assert "Tables beyond the scores themselves were not computed" in findings.studies_sentence(bare)
+
+
+def test_few_seeds_are_said_to_give_no_interval(studies, bare):
+    assert "no interval over seeds can be given" in findings.how_much(bare)["intervals"]
+    text = findings.how_much(studies)["intervals"]
+    assert f"the median τ of {NAME.lower()}" in text.lower() and "no interval over seeds can be given for VGG" in text
+
+
+def test_the_headline_counts_the_answers(bare):
+    said = findings.how_much(bare)["headline"]
+    assert "6 measures give one answer" in said  # all made-up measures fall most in the middle
+
+
+def test_the_sources_are_listed_with_their_shares(studies):
+    table = findings.source_table(studies)
+    sums = table.groupby(["study", "what"])["share"].sum()
+    assert np.allclose(sums, 1)
+    largest = table[(table["study"] == NAME) & (table["what"] == "values")].set_index("source")["share"].idxmax()
+    said = findings.where_from(studies)["source_bars"]
+    assert f"{findings_source(largest)} for values of {NAME}" in said
+
+
+def findings_source(factor):
+    from simprune.disagreement import SOURCES
+
+    return SOURCES[factor]
+
+
+def test_shares_over_seeds_have_a_range(studies):
+    text = findings.source_text(studies)
+    assert text.loc[(NAME, "ranks")].str.contains(" to ").any()
+    assert not text.loc[("VGG on CIFAR-10", "ranks")].str.contains(" to ").any()
+
+
+def test_text_tables_hold_no_nan(studies, bare, boards, tests):
+    first = next(iter(studies.values()))
+    tables = [
+        findings.mean_agreement_table(studies),
+        findings.agreement_interval_table(bare),
+        findings.conclusions_table(studies),
+        findings.distinct_table(bare),
+        findings.source_text(studies, by_layer=True),
+        findings.variance_text(studies),
+        findings.released_text(first),
+        findings.convergence_text(first),
+        findings.ladder_text(first),
+        findings.scoreboard_table(boards),
+        findings.detection_table(tests["detection"]),
+        findings.guide(boards, studies),
+        findings.claims(studies),
+        findings.dip_table(studies),
+        *(findings.leaderboard_table(boards, test) for test in findings.TEST_TITLES),
+        findings.leaderboard_table({}, "trend"),
+        findings.scoreboard_table({}),
+        findings.detection_table(None),
+    ]
+    for table in tables:
+        assert len(table) and table.notna().all(axis=None)
+        assert not table.astype(str).map(lambda cell: cell == "nan").any(axis=None)
+
+
+def test_an_answer_is_followed_by_its_support(studies):
+    table = findings.conclusions_table(studies)
+    cell = table.loc[(NAME, "as it is", "NBS"), "Which layer is least similar?"].replace("\u00a0", " ")
+    assert cell == "conv2_relu (seeds 100 %, inputs 100 %)"
+
+
+# Leaderboards, guide ------------------------------------------------------------------------------------------------
+
+
+def test_a_leaderboard_counts_what_is_missing(boards):
+    table = findings.leaderboard_table(boards, "trend")
+    forced = table[(table["measure"] == "Mean CCA") & (table["view"] == "flatten")]
+    assert (forced["missing"] != "0").all()
+    assert (table.loc[table["measure"] == "NBS", "missing"] == "0").all()
+
+
+def test_layer_identification_reports_the_published_order(tests, boards):
+    text = findings.known_answers(tests, boards)["layer_identification"].replace("\u00a0", " ")
+    assert "no view in which linear CKA and all measures of canonical correlation have a score" in text
+    measures = ("mean_cca", "mean_squared_cca", "svcca", "pwcca", "linear_cka")
+    studies = {NAME: planted.everything(measures=measures)}
+    pairs = studies[NAME].diagnostics["layer_pairs"]
+    other = pairs["measure"].isin(measures[1:4]) & (pairs["index_x"] == 0)
+    pairs.loc[other, "value"] = pairs.loc[other, "index_y"] / 10  # the first layer is taken for the last
+    tests = grounding.run_tests(studies)
+    text = findings.known_answers(tests, findings.leaderboards(tests))["layer_identification"].replace("\u00a0", " ")
+    # mean CCA takes every layer for the first, the others one for another.
+    assert "linear CKA identifies 100 % of the layers" in text
+    assert "between 33 % (mean CCA) and 67 %" in text and ": the order" in text
+
+
+def test_the_guide_answers_each_question_with_the_best_of_its_tests(boards, studies):
+    table = findings.guide(boards, studies)
+    asked = [advice.question for advice in claims_of.GUIDE]
+    assert [question for question in table["question"] if question] == asked
+    same = table[table["question"] == "Is this still the same layer?"].iloc[0]
+    assert same["measure"] != "Mean CCA" and same["above chance"] == "100\u00a0%"
+
+
+def test_a_question_without_tests_says_so(studies):
+    table = findings.guide({}, studies)
+    assert (table["why"] == findings.NOT_COMPUTED).all()
+    assert findings.guide_sentences({}, studies)["headline"] == findings.NOT_COMPUTED
+
+
+def test_procedures_that_miss_comparisons_are_no_advice(studies):
+    rows = grounding.run_tests(studies, ["trend"])
+    rows["trend"].loc[rows["trend"]["measure"] == "nbs", "missing"] = 1000
+    assert "NBS" not in set(findings.guide(findings.leaderboards(rows), studies)["measure"])
+
+
+# Claims -------------------------------------------------------------------------------------------------------------
+
+
+def verdict(table, words):
+    [found] = table.loc[table["claim"].str.contains(words, regex=False), "verdict"]
+    return found
+
+
+def test_a_dip_in_every_view_and_study_holds_and_in_some_holds_in_part(studies):
+    assert verdict(findings.claims(studies), "markedly lower in between") == claims_of.HOLDS
+    flat = planted.everything()
+    table = flat.similarity
+    table.loc[(table["measure"] == "svcca") & (table["layer_index"] == 1), "value"] = 1.0
+    assert verdict(findings.claims({"flat": flat}), "markedly lower in between") == claims_of.FAILS
+    mixed = {**studies, "flat": flat}
+    assert verdict(findings.claims(mixed), "markedly lower in between") == claims_of.IN_PART
+
+
+def test_accuracy_that_is_kept_holds_and_accuracy_that_falls_does_not(studies):
+    kept, lost = planted.everything(), planted.everything()
+    kept.performance["test_accuracy"] = 0.9
+    lost.performance["test_accuracy"] = 0.9 - 0.05 * lost.performance["level"]
+    words = "within half a point"
+    assert verdict(findings.claims({"kept": kept}), words) == claims_of.HOLDS
+    assert verdict(findings.claims({"lost": lost}), words) == claims_of.FAILS
+    assert verdict(findings.claims({"kept": kept, "lost": lost}), words) == claims_of.IN_PART
+
+
+def test_ways_of_retraining_are_compared_where_they_were_run(studies):
+    words = "beat fine-tuning"
+    assert verdict(findings.claims(studies), words) == claims_of.UNTESTED
+    runs = {}
+    for place, mode in enumerate(claims_of.RETRAINING_WORDS):
+        runs[mode] = planted.everything()
+        runs[mode].performance["test_accuracy"] = 0.9 - 0.01 * place
+    assert verdict(findings.claims(studies, runs), words) == claims_of.HOLDS
+    runs["finetune"].performance["test_accuracy"] = 0.95
+    assert verdict(findings.claims(studies, runs), words) == claims_of.IN_PART
+
+
+def test_one_answer_from_all_measures_contradicts_that_the_answer_depends_on_the_measure(bare):
+    assert verdict(findings.claims(bare), "depends on the measure") == claims_of.FAILS
+    disputed = planted.everything()
+    table = disputed.similarity
+    chosen = (table["measure"] == "nbs") & (table["layer_index"] == 2) & (table["level"] > 0)
+    table.loc[chosen, "value"] = 0.01
+    assert verdict(findings.claims({"disputed": disputed}), "depends on the measure") == claims_of.HOLDS
+
+
+def test_the_headline_counts_verdicts(studies):
+    table = pd.DataFrame({"verdict": [claims_of.HOLDS, claims_of.HOLDS, claims_of.FAILS]})
+    text = findings.claim_sentences(table, studies)["headline"]
+    assert text == "Of 3 published findings, 2 hold and 1 do not hold."

@@ -1,0 +1,136 @@
+"""The figures on disagreement show what the tables hold, and say so where a table was not computed."""
+
+import numpy as np
+import planted
+import pytest
+
+from simprune import disagreement, findings, grounding, plots
+from simprune.disagreement import SOURCES
+
+NAME = "LeNet-5 on Fashion-MNIST"
+ABOUT_STUDIES = (
+    plots.mean_agreement,
+    plots.conclusions_map,
+    plots.source_bars,
+    plots.source_layers,
+    plots.released_lines,
+    plots.convergence_lines,
+    plots.ladder_lines,
+    plots.svcca_profiles,
+)
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return {NAME: planted.everything(seeds=(0, 1, 2)), "VGG on CIFAR-10": planted.everything()}
+
+
+@pytest.fixture(scope="module")
+def bare():
+    results = planted.everything()
+    results.diagnostics.clear()
+    return {NAME: results}
+
+
+@pytest.fixture(scope="module")
+def tests(studies):
+    return grounding.run_tests(studies)
+
+
+@pytest.fixture(scope="module")
+def boards(tests):
+    return findings.leaderboards(tests)
+
+
+def words(figure):
+    figure.canvas.draw()
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return [text.get_text() for text in figure.texts] + texts
+
+
+@pytest.mark.parametrize("function", ABOUT_STUDIES)
+def test_every_figure_can_be_drawn_with_and_without_diagnostics(function, studies, bare):
+    for chosen in (studies, bare):
+        function(chosen).canvas.draw()
+
+
+@pytest.mark.parametrize("function", [plots.released_lines, plots.convergence_lines])
+def test_a_figure_without_its_table_says_so(function, bare):
+    assert any("not computed" in text for text in words(function(bare)))
+
+
+def test_the_agreement_matrix_is_the_mean_over_studies(studies):
+    axes = plots.mean_agreement(studies).axes[0]
+    shown = axes.collections[0].get_array().reshape(-1)
+    assert np.allclose(shown, findings.mean_agreement(studies).to_numpy().ravel())
+
+
+def test_each_measure_has_its_least_similar_layer_marked_on_both_scales(studies):
+    left, right = plots.conclusions_map(studies).axes
+    answers = disagreement.conclusions(studies[NAME], scale="value")
+    rings, dots = (line for line in left.lines if len(line.get_xdata()) == len(answers))
+    assert [planted.LAYERS[int(place)] for place in rings.get_xdata()] == list(answers["least_layer"])
+    assert len(dots.get_xdata()) == len(answers)
+    assert "never" in [label.get_text() for label in right.get_xticklabels()]
+
+
+def test_the_bars_of_sources_add_up_to_the_whole(studies):
+    axes = plots.source_bars(studies).axes[0]
+    widths = {}
+    for bar in axes.patches:
+        widths.setdefault(round(bar.get_y() + bar.get_height() / 2), []).append(bar.get_width())
+    assert len(widths) == 2 * len(studies)
+    assert all(sum(parts) == pytest.approx(1) for parts in widths.values())
+    assert {len(parts) for parts in widths.values()} == {len(SOURCES)}
+
+
+def test_sources_that_could_not_be_told_apart_are_not_in_the_legend(bare):
+    [legend] = plots.source_bars(bare).legends
+    assert [text.get_text() for text in legend.get_texts()] == [SOURCES["view"], SOURCES["measure"]]
+
+
+def test_layers_of_the_sources_stand_in_network_order(studies):
+    axes = plots.source_layers(studies).axes[-1]
+    assert [label.get_text().replace("\n", "_") for label in axes.get_xticklabels()] == list(planted.LAYERS)
+
+
+def test_released_scores_are_hollow_and_dashed(studies):
+    axes = plots.released_lines(studies).axes[0]
+    hollow = [line.get_label() for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert hollow == ["Linear CKA, as released", "NBS, as released"]
+
+
+def test_the_scoreboard_has_a_cell_or_a_cross_for_each_measure_and_test(boards):
+    axes = plots.scoreboard_map(boards).axes[0]
+    table = findings.scoreboard(boards)
+    crosses = [line for line in axes.lines if line.get_marker() == "x"]
+    assert len(axes.texts) + len(crosses) == table.size
+    assert f"{table.iat[0, 0]:.2f}" == axes.texts[0].get_text()
+
+
+def test_a_leaderboard_shows_every_procedure_and_chance(boards):
+    axes = plots.leaderboard_dots(boards, "monotonicity").axes[0]
+    board = boards["monotonicity"]
+    dots = [line for line in axes.lines if line.get_marker() in ("o", "s", "^")]
+    assert sorted(float(line.get_xdata()[0]) for line in dots) == pytest.approx(sorted(board["score"]))
+    assert [line for line in axes.lines if list(line.get_xdata()) == [0.5, 0.5]]
+
+
+def test_a_test_that_was_not_run_says_so(boards):
+    assert any("not computed" in text for text in words(plots.leaderboard_dots({}, "trend")))
+    assert any("not computed" in text for text in words(plots.scoreboard_map({})))
+    assert any("not computed" in text for text in words(plots.detection_dots(None)))
+    assert any("not computed" in text for text in words(plots.guide_chart({})))
+
+
+def test_detection_names_a_density_or_says_never(tests):
+    axes = plots.detection_dots(tests["detection"]).axes[0]
+    table = findings.detection_summary(tests["detection"])
+    shown = [text.get_text() for text in axes.texts]
+    assert shown.count("never") == int((table == 0).sum().sum())
+    assert len(shown) == int(table.notna().sum().sum())
+
+
+def test_the_guide_names_the_best_procedure_of_each_question(boards):
+    axes = plots.guide_chart(boards).axes[0]
+    assert [text.get_text() for text in axes.texts] == list(findings.guide_points(boards)["procedure"])
