@@ -1,11 +1,13 @@
 import copy
 import dataclasses
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
 from simprune import models
+from simprune.data import normalise
 from simprune.errors import InputError
 from simprune.training import Recipe, derived_seed, evaluate, steps_per_epoch, train
 
@@ -168,3 +170,67 @@ def test_derived_seeds_differ_by_purpose_and_stay_the_same():
     assert derived_seed(0, "order", 1) == derived_seed(0, "order", 1)
     assert len({derived_seed(s, p, e) for s in range(3) for p in ("order", "augmentation") for e in range(3)}) == 18
     assert all(0 <= derived_seed(n) < 2**63 for n in range(100))
+
+
+# Speed ------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_cpu_training_is_bit_for_bit_that_of_the_plain_loop(tiny):
+    network, _ = trained(tiny)
+    plain = lenet()
+    optimizer = torch.optim.SGD(plain.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[10, 15], gamma=0.1)
+    plain.train()
+    for epoch in range(4):
+        generator = torch.Generator().manual_seed(derived_seed(1, "order", epoch))
+        for batch in torch.randperm(500, generator=generator).split(100):
+            pixels = normalise(tiny.train_images[batch], tiny.mean, tiny.std)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(plain(pixels), tiny.train_labels[batch]).backward()
+            optimizer.step()
+            schedule.step()
+    assert equal(network, plain)
+
+
+def test_on_a_cpu_all_is_computed_in_single_precision(tiny):
+    kinds = set()
+    network = lenet()
+    for module in network:
+        module.register_forward_hook(lambda module, inputs, output: kinds.add(output.dtype))
+    train(network, tiny, dataclasses.replace(RECIPE, epochs=1), order_seed=0, augmentation_seed=0)
+    assert kinds == {torch.float32}
+
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@needs_cuda
+def test_on_cuda_the_forward_pass_is_in_bfloat16_and_the_weights_stay_in_single_precision(tiny):
+    dataset, network, kinds = tiny.to("cuda"), lenet().to("cuda"), set()
+    network.conv1.register_forward_hook(lambda module, inputs, output: kinds.add(output.dtype))
+    before = evaluate(network, dataset.train_images, dataset.train_labels, dataset)
+    assert kinds == {torch.float32}
+    kinds.clear()
+    train(network, dataset, dataclasses.replace(RECIPE, epochs=15), order_seed=0, augmentation_seed=0)
+    assert kinds == {torch.bfloat16}
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    assert evaluate(network, dataset.train_images, dataset.train_labels, dataset)[0] < 0.75 * before[0]
+
+
+@needs_cuda
+@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
+def test_on_cuda_the_host_does_not_wait_for_each_step(tiny, augmentation):
+    dataset, waits = tiny.to("cuda"), []
+    for batch_size in (250, 10):
+        recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=batch_size, augmentation=augmentation)
+        network = lenet().to("cuda")
+        train(network, dataset, recipe, order_seed=0, augmentation_seed=0)  # whatever happens once only
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                train(network, dataset, recipe, order_seed=0, augmentation_seed=0)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        waits.append(sum("synchroniz" in str(warning.message) for warning in said))
+    assert waits[0] == waits[1]

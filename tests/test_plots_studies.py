@@ -1,0 +1,131 @@
+"""Figures of controls, of ways of retraining and of all studies."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import synthetic
+from matplotlib.colors import to_hex, to_rgba
+from matplotlib.figure import Figure
+
+from simprune import findings, plots
+
+
+@pytest.fixture
+def results():
+    return synthetic.with_controls(synthetic.results())
+
+
+@pytest.fixture
+def runs():
+    return {name: synthetic.results(seeds=(0, 1), levels=4, rate=0.4) for name in findings.VARIANTS}
+
+
+@pytest.fixture
+def studies():
+    both = {name: synthetic.results(seeds=(0, 1), levels=4) for name in ("A on B", "C on D")}
+    for made_up in both.values():
+        made_up.similarity["status"] = "ok"
+        made_up.similarity["value"] = made_up.similarity["value"].fillna(0.5)
+    return both
+
+
+CONTROLS = (plots.controls_by_density, plots.reference_profiles)
+RETRAINING = (plots.retraining_accuracy, plots.retraining_similarity, plots.retraining_profiles)
+STUDIES = (plots.studies_accuracy, plots.studies_layers, plots.studies_fall, plots.studies_agreement)
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        *((function, "results") for function in CONTROLS),
+        *((function, "runs") for function in RETRAINING),
+        *((function, "studies") for function in STUDIES),
+    ],
+)
+def test_a_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(function, given, request):
+    figure = function(request.getfixturevalue(given))
+    figure.draw_without_rendering()
+    assert isinstance(figure, Figure) and plt.get_fignums() == []
+    assert figure.get_figwidth() <= plots.WIDTH
+    assert to_hex(figure.get_facecolor()) == "#ffffff"
+
+
+def test_the_grid_of_controls_has_a_row_for_each_layer_and_a_column_for_each_measure(results):
+    figure = plots.controls_by_density(results)
+    assert len(figure.axes) == len(synthetic.LAYERS) * 3
+    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["SVCCA", "Linear CKA", "NBS"]
+    assert [axes.texts[0].get_text() for axes in figure.axes[::3]] == list(synthetic.LAYERS)
+
+
+def test_the_levels_of_the_controls_are_those_of_the_dense_network(results):
+    axes = plots.controls_by_density(results, measures=["nbs"]).axes[0]
+    for reference, line in zip(("sibling", "untrained"), axes.lines[:2], strict=True):
+        chosen = results.similarity.query(
+            f"reference == '{reference}' and measure == 'nbs' and layer_index == 0 and level == 0"
+        )
+        assert np.allclose(line.get_ydata(), chosen["value"].mean())
+
+
+def test_every_reference_has_a_line_of_its_own(results):
+    axes = plots.reference_profiles(results, density=0.5, measures=["nbs"]).axes[0]
+    lines = [line for line in axes.lines if line.get_label() in {"dense network", "untrained network"}]
+    assert len(lines) == 2
+    shown = [np.asarray(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == len(synthetic.LAYERS)]
+    scores = results.similarity.query("level == 3 and measure == 'nbs'")
+    for reference in plots.REFERENCE_STYLES:
+        means = scores[scores["reference"] == reference].groupby("layer_index")["value"].mean()
+        assert any(np.allclose(means, line, equal_nan=True) for line in shown), reference
+
+
+def test_a_variant_that_prunes_nothing_stands_at_the_densities_of_the_others(runs):
+    runs["no_pruning"].performance["density"] = 1.0
+    axes = plots.retraining_accuracy(runs).axes[0]
+    colour = to_rgba(plots.VARIANT_STYLES["no_pruning"].colour)
+    [line] = [
+        line
+        for line in axes.lines
+        if len(line.get_xdata()) == 5 and to_rgba(line.get_color()) == colour and line.get_marker() == "None"
+    ]
+    assert np.allclose(line.get_xdata(), findings.densities(runs["lr_rewind"]))
+
+
+def test_the_enlarged_accuracies_leave_out_what_has_collapsed(runs):
+    runs["none"].performance.loc[runs["none"].performance["level"] == 4, "test_accuracy"] = 0.1
+    whole, near = plots.retraining_accuracy(runs).axes
+    assert whole.get_ylim() == (0, 100)
+    assert near.get_ylim()[0] > 80
+
+
+def test_only_the_variants_that_are_there_are_drawn(runs):
+    del runs["random"]
+    words = [text.get_text() for text in plots.retraining_profiles(runs).legends[0].get_texts()]
+    assert findings.VARIANTS["random"][0] not in words
+    assert {findings.VARIANTS[name][0] for name in runs} <= set(words)
+
+
+def test_every_variant_has_a_look_of_its_own():
+    assert set(plots.VARIANT_STYLES) == set(findings.VARIANTS)
+    looks = [(style.colour, style.marker) for style in plots.VARIANT_STYLES.values()]
+    assert len(set(looks)) == len(looks)
+
+
+def test_a_similarity_that_never_falls_is_a_hollow_mark_at_the_last_density(studies):
+    for made_up in studies.values():
+        made_up.similarity["value"] = 0.95
+    figure = plots.studies_fall(studies)
+    marks = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
+    assert marks and all(line.get_markerfacecolor() == "none" for line in marks)
+    assert {round(float(line.get_xdata()[0]), 4) for line in marks} == {round(0.8**4, 4)}
+    assert "never (last level)" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_the_least_similar_layers_are_named_beside_their_marks(studies):
+    axes = plots.studies_layers(studies).axes[0]
+    table = findings.least_similar(studies)
+    assert sorted(text.get_text() for text in axes.texts) == sorted(table["layer"])
+
+
+def test_pairs_of_measures_stand_in_the_order_of_their_agreement(studies):
+    axes = plots.studies_agreement(studies).axes[0]
+    shown = np.nanmean([line.get_ydata() * 0 + line.get_xdata() for line in axes.lines[1:]], axis=0)
+    assert (np.diff(shown) <= 1e-12).all()
