@@ -16,7 +16,11 @@ from simprune import publishing
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = publishing.toc_pages(CHECKOUT)
-QUICK = {"levels": 3, "epochs": 1, "seeds": [0, 1]}
+# The notebooks that train, made small; all others show what is shipped.
+LIVE = {
+    "quickstart": {"levels": 3, "epochs": 1, "seeds": [0, 1]},
+    "exercises": {"levels": 1, "epochs": 1, "train_size": 500},
+}
 ADDRESS = re.compile(r"(?:https?:)?//[\w.-]+\.\w+", re.IGNORECASE)
 
 
@@ -31,12 +35,11 @@ def root(tmp_path_factory):
     shutil.copytree(CHECKOUT / "book", root / "book", ignore=generated)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIMPRUNE_STORE", str(tmp_path_factory.mktemp("store")))
-        quickstart = root / "notebooks" / "quickstart.ipynb"
-        others = [path for path in publishing.notebooks(root) if path != quickstart]
-        output = root / publishing.EXECUTED
-        console = Console(stderr=True)
+        output, console = root / publishing.EXECUTED, Console(stderr=True)
+        others = [path for path in publishing.notebooks(root) if path.stem not in LIVE]
         executed = publishing.execute(others, output, console=console)
-        executed += publishing.execute([quickstart], output, QUICK, console=console)
+        for name, parameters in LIVE.items():
+            executed += publishing.execute([root / "notebooks" / f"{name}.ipynb"], output, parameters, console=console)
     publishing.write_provenance(executed, root)
     return root
 
@@ -100,7 +103,7 @@ def executed(root, name):
 
 def test_the_quickstart_trains_live_with_the_parameters_given(root):
     record = executed(root, "quickstart").metadata.papermill
-    assert record.parameters == QUICK
+    assert record.parameters == LIVE["quickstart"]
     glued = {
         output.metadata.scrapbook.name: output.data["application/papermill.record/text/plain"]
         for cell in executed(root, "quickstart").cells

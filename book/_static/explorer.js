@@ -1,0 +1,259 @@
+/* The explorer: draws what the controls ask for from the data in the page. Needs plotly.js, asks no server. */
+(function () {
+  "use strict";
+  const root = document.getElementById("explorer");
+  if (!root || !window.Plotly) return;
+  const data = JSON.parse(document.getElementById("explorer-data").textContent);
+  const part = (name) => document.getElementById(`explorer-${name}`);
+  const [study, layer, density, measure, view] = ["study", "layer", "density", "measure", "view"].map(part);
+  const settings = { responsive: true, displayModeBar: false };
+  const reduced = (value) => (value === null ? "none" : (value / 1000).toFixed(3).replace("-", "−"));
+  const current = () => data.studies[study.value];
+  const scores = () => current().views[view.value][measure.value];
+
+  function fill(select, names, labels) {
+    const before = select.value;
+    select.replaceChildren(...names.map((name, place) => new Option(labels[place], name)));
+    if (names.includes(before)) select.value = before;
+  }
+
+  /* Levels that the slider stops at: those with a map, or else all. */
+  function stops() {
+    const { spectral, densities } = current();
+    return spectral ? spectral.levels : densities.map((_, level) => level);
+  }
+  const level = () => stops()[Number(density.value)];
+
+  function colours() {
+    const style = getComputedStyle(root);
+    const get = (name) => style.getPropertyValue(name).trim();
+    return { text: get("--pst-color-text-base"), ground: get("--pst-color-background"), muted: get("--pst-color-border") };
+  }
+
+  function layout(more) {
+    const { text } = colours();
+    const axis = { color: text, fixedrange: true, showgrid: false, zeroline: false, automargin: true };
+    return {
+      margin: { l: 10, r: 10, t: 10, b: 10 },
+      font: { color: text, size: 13 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      dragmode: false,
+      showlegend: false,
+      hoverlabel: { align: "left" },
+      ...more,
+      xaxis: { ...axis, ...more.xaxis },
+      yaxis: { ...axis, ...more.yaxis },
+    };
+  }
+
+  const bar = (text) => ({
+    orientation: "h", thickness: 12, len: 0.8, outlinewidth: 0, y: -0.26, yanchor: "top", title: { text, side: "bottom" },
+  });
+
+  function drawMap() {
+    const { spectral, layers, densities } = current();
+    const name = layers[Number(layer.value)];
+    const place = spectral ? spectral.layers.indexOf(Number(layer.value)) : -1;
+    const figure = part("map");
+    const where = `${name}, density ${densities[level()]}`;
+    part("map-title").textContent = `Spectral family: ${where}`;
+    figure.hidden = place < 0;
+    if (place < 0) {
+      const reason = spectral ? "for this layer" : "for this study";
+      part("map-reading").textContent = `No map is stored ${reason}; the heatmap below has its scores.`;
+      return;
+    }
+    const { alphas, ps } = spectral;
+    const values = spectral.maps[spectral.levels.indexOf(level())][place].map((row) => row.map((v) => v / 1000));
+    const inverse = ps.map((p) => (p === null ? 0 : 1 / p));
+    const words = ps.map((p) => (p === null ? "∞" : String(Math.round(p * 100) / 100)));
+    const text = values.map((row, j) => row.map((v, i) => `α = ${alphas[i]}, p = ${words[j]}<br>s = ${v.toFixed(3)}`));
+    const marks = Object.entries(data.points).flatMap(([id, point]) => {
+      const i = alphas.indexOf(point.alpha), j = ps.indexOf(point.p);
+      if (i < 0 || j < 0) return [];
+      const title = id === "linear_cka" ? `√(${point.title})` : point.title;
+      return [{ ...point, title, y: inverse[j], value: values[j][i] }];
+    });
+    const plane = {
+      type: "contour", x: alphas, y: inverse, z: values, text, hoverinfo: "text", colorscale: "Viridis", zmin: 0, zmax: 1,
+      zauto: false, line: { color: "rgba(255,255,255,0.7)", width: 0.7 }, colorbar: bar("s(α, p)"),
+      contours: { coloring: "heatmap", start: 0.1, end: 0.9, size: 0.1 },
+    };
+    const points = {
+      type: "scatter", mode: "markers", cliponaxis: false,
+      x: marks.map((mark) => mark.alpha), y: marks.map((mark) => mark.y), hoverinfo: "text",
+      text: marks.map((mark) => `${mark.title}: ${mark.value.toFixed(3)}`),
+      marker: {
+        size: 13, color: marks.map((mark) => mark.colour), symbol: marks.map((mark) => mark.symbol),
+        line: { color: "white", width: 1.5 },
+      },
+    };
+    const labels = marks.map((mark) => ({
+      x: mark.alpha, y: mark.y, text: `${mark.title} ${mark.value.toFixed(2)}`, showarrow: false, xanchor: mark.alpha ? "center" : "left",
+      yanchor: "top", yshift: -10, xshift: mark.alpha ? 0 : 4, bgcolor: "rgba(255,255,255,0.88)", font: { color: "#1a1a1a", size: 12 },
+    }));
+    const ticks = [1, 2, 4, null].filter((p) => ps.includes(p));
+    figure.style.height = "470px";
+    Plotly.react(figure, [plane, points], layout({
+      annotations: labels,
+      xaxis: { title: { text: "α: how much variance counts", standoff: 8 } },
+      yaxis: {
+        title: { text: "p: how many directions must agree", standoff: 12 },
+        tickvals: ticks.map((p) => (p === null ? 0 : 1 / p)), ticktext: ticks.map((p) => (p === null ? "∞" : String(p))),
+      },
+    }), settings);
+    const all = values.flat();
+    const said = marks.map((mark) => `${mark.title} ${mark.value.toFixed(2)}`).join(", ");
+    part("map-reading").textContent =
+      `${where}: ${said}. Over the whole plane, s runs from ${Math.min(...all).toFixed(2)} to ${Math.max(...all).toFixed(2)}.`;
+    describe(figure, part("map-title").textContent + ". " + part("map-reading").textContent);
+  }
+
+  function cell(table, index) {
+    const range = table.low && table.low[index] !== null && table.high[index] > table.low[index]
+      ? ` (${reduced(table.low[index])} to ${reduced(table.high[index])})` : "";
+    return { value: reduced(table.mean[index]), range, status: current().statuses[table.status[index]] };
+  }
+  const sound = (status) => status.split(";")[0] === "ok";
+
+  function drawScores() {
+    const { layers, densities, seeds } = current();
+    const table = scores(), figure = part("scores");
+    const at = (row, column) => row * layers.length + column;
+    const known = table.mean.filter((value) => value !== null);
+    const most = table.distance ? Math.max(...known, 1) / 1000 : 1;
+    const values = densities.map((_, row) => layers.map((_, column) => {
+      const value = table.mean[at(row, column)];
+      return value === null ? null : value / 1000;
+    }));
+    const text = densities.map((share, row) => layers.map((name, column) => {
+      const { value, range, status } = cell(table, at(row, column));
+      return `${name}, density ${share}<br>${table.title}: ${value}${range}<br>status: ${status.replaceAll("; ", "<br>")}`;
+    }));
+    const marked = [];
+    densities.forEach((_, row) => layers.forEach((_, column) => {
+      const index = at(row, column);
+      if (sound(cell(table, index).status)) return;
+      const value = table.mean[index];
+      const light = value !== null && (table.distance ? 1 - value / 1000 / most : value / 1000 / most) > 0.6;
+      marked.push([column, row, value === null, light ? "#333333" : "#ffffff"]);
+    }));
+    const kind = table.distance ? "distance from" : "similarity to";
+    const heat = {
+      type: "heatmap", x: layers.map((_, i) => i), y: densities.map((_, i) => i), z: values, text, hoverinfo: "text",
+      hoverongaps: true, colorscale: "Viridis", reversescale: table.distance, zmin: 0, zmax: most, zauto: false, xgap: 1, ygap: 1,
+      colorbar: { ...bar(`${kind} the dense network`), y: -0.32 },
+    };
+    const remarks = {
+      type: "scatter", mode: "markers", hoverinfo: "skip", x: marked.map((m) => m[0]), y: marked.map((m) => m[1]),
+      marker: {
+        symbol: marked.map((m) => (m[2] ? "x-thin-open" : "line-ne-open")), size: 9,
+        color: marked.map((m) => (m[2] ? colours().text : m[3])), line: { width: 1.5 },
+      },
+    };
+    const column = Number(layer.value), row = level();
+    figure.style.height = `${260 + 17 * densities.length}px`;
+    Plotly.react(figure, [heat, remarks], layout({
+      shapes: [{
+        type: "rect", x0: column - 0.5, x1: column + 0.5, y0: row - 0.5, y1: row + 0.5, line: { color: "#e8590c", width: 3 },
+      }],
+      xaxis: { tickvals: layers.map((_, i) => i), ticktext: layers, tickangle: -60, range: [-0.5, layers.length - 0.5] },
+      yaxis: {
+        title: { text: "density", standoff: 12 }, tickvals: densities.map((_, i) => i), ticktext: densities, range: [densities.length - 0.5, -0.5],
+      },
+    }), settings);
+    const chosen = cell(table, at(row, column));
+    part("scores-title").textContent = `${table.title}, view ${view.value}, ${seeds === 1 ? "one seed" : `mean of ${seeds} seeds`}`;
+    part("scores-reading").textContent =
+      `${layers[column]}, density ${densities[row]}: ${chosen.value}${chosen.range}, status ${chosen.status}.` +
+      (marked.length ? " Stroked cells have a status that is not ok; a cross stands where there is no value." : "");
+    describe(figure, part("scores-title").textContent + ". " + part("scores-reading").textContent);
+    list(table);
+  }
+
+  /* A picture for those who do not see it; the numbers follow it as text and as a table. */
+  function describe(figure, words) {
+    figure.setAttribute("role", "img");
+    figure.setAttribute("aria-label", words);
+  }
+
+  function element(tag, text, attributes = {}) {
+    const made = document.createElement(tag);
+    made.textContent = text;
+    Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+    return made;
+  }
+
+  let address = null;
+  function list(table) {
+    const { layers, densities } = current();
+    const made = element("table", "", { class: "dataframe" });
+    const head = made.createTHead().insertRow();
+    head.append(element("th", "density", { scope: "col" }), ...layers.map((name) => element("th", name, { scope: "col" })));
+    const body = made.createTBody();
+    const lines = ["study,view,measure,density,layer,mean,low,high,status"];
+    densities.forEach((share, row) => {
+      const line = body.insertRow();
+      line.append(element("th", share, { scope: "row" }));
+      layers.forEach((name, column) => {
+        const index = row * layers.length + column;
+        const { value, range, status } = cell(table, index);
+        line.append(element("td", `${value}${range}${sound(status) ? "" : "*"}`, { title: status }));
+        const number = (values) => (values && values[index] !== null ? values[index] / 1000 : "");
+        const fields = [study.value, view.value, measure.value, share.replace(/\s/g, ""), name, number(table.mean),
+          number(table.low || table.mean), number(table.high || table.mean), status];
+        lines.push(fields.map((field) => `"${String(field).replaceAll('"', '""')}"`).join(","));
+      });
+    });
+    part("table").replaceChildren(made);
+    if (address) URL.revokeObjectURL(address);
+    address = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+    part("download").href = address;
+    part("download").download = `${study.value}-${measure.value}-${view.value}.csv`.replace(/[^\w.-]+/g, "-").toLowerCase();
+  }
+
+  function draw() {
+    const text = current().densities[level()];
+    part("density-text").textContent = text;
+    density.setAttribute("aria-valuetext", text);
+    drawMap();
+    drawScores();
+  }
+
+  function chooseView() {
+    const names = Object.keys(current().views[view.value]);
+    fill(measure, names, names.map((name) => current().views[view.value][name].title));
+    if (!measure.dataset.chosen && names.includes("linear_cka")) measure.value = "linear_cka";
+    draw();
+  }
+
+  function chooseStudy() {
+    const { layers, views } = current();
+    const before = layer.selectedOptions[0]?.text;
+    fill(layer, layers.map((_, place) => String(place)), layers);
+    layer.value = String(layers.includes(before) ? layers.indexOf(before) : Math.max(0, layers.length - 2));
+    density.max = stops().length - 1;
+    if (!density.dataset.chosen) density.value = Math.round(0.75 * density.max);
+    fill(view, Object.keys(views), Object.keys(views));
+    chooseView();
+  }
+
+  root.querySelectorAll("[hidden]").forEach((hidden) => { hidden.hidden = false; });
+  root.querySelector(".explorer-without").hidden = true;
+  study.addEventListener("change", chooseStudy);
+  view.addEventListener("change", chooseView);
+  layer.addEventListener("change", draw);
+  density.addEventListener("input", () => { density.dataset.chosen = "yes"; draw(); });
+  measure.addEventListener("change", () => { measure.dataset.chosen = "yes"; drawScores(); });
+  chooseStudy();
+  part("scores").on("plotly_click", ({ points: [point] }) => {
+    if (point.curveNumber !== 0) return;
+    layer.value = String(point.x);
+    const near = stops().map((stop) => Math.abs(stop - point.y));
+    density.value = near.indexOf(Math.min(...near));
+    density.dataset.chosen = "yes";
+    draw();
+  });
+  new MutationObserver(draw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+})();

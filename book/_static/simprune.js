@@ -1,0 +1,54 @@
+/* What the theme leaves for readers by keyboard or by ear: names that say what is seen, and tables that can be scrolled. */
+document.addEventListener("DOMContentLoaded", () => {
+  // The text in these says more than the label that stands in its place.
+  document.querySelectorAll("details > summary[aria-label], .search-button-field[aria-label]")
+    .forEach((named) => named.removeAttribute("aria-label"));
+  // A list may hold items only, and this one holds anchors as well.
+  document.querySelectorAll(".citation-list[role=list]").forEach((list) => list.removeAttribute("role"));
+  const scrollable = ".scroll, .cell_output .text_html, .pst-scrollable-table-container, div.highlight > pre";
+  document.querySelectorAll(scrollable).forEach((area) => {
+    if (area.scrollWidth > area.clientWidth && !area.hasAttribute("tabindex")) area.tabIndex = 0;
+  });
+});
+
+// The icons of the theme switch add nothing to its name. The theme draws them some time after the page has loaded.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".theme-switch-button").forEach((button) => {
+    const hush = () => [...button.children].forEach((icon) => {
+      icon.querySelector("title")?.remove();
+      for (const name of ["title", "role", "aria-labelledby"]) icon.removeAttribute(name);
+      icon.setAttribute("aria-hidden", "true");
+    });
+    hush();
+    new MutationObserver(hush).observe(button, { childList: true });
+  });
+});
+
+/* Under each figure and table of numbers, a way to take it away. */
+document.addEventListener("DOMContentLoaded", () => {
+  const link = (text, attributes) => Object.assign(document.createElement("a"), { textContent: text, ...attributes });
+  const line = (made) => {
+    const paragraph = document.createElement("p");
+    paragraph.className = "take-away";
+    paragraph.append(made);
+    return paragraph;
+  };
+  const page = location.pathname.split("/").pop().replace(/\.html$/, "");
+
+  document.querySelectorAll("article figure > img, article figure > a > img, article figure .cell_output img").forEach((image) => {
+    const figure = image.closest("figure");
+    const name = `${figure.id || page}.png`;
+    figure.querySelector("figcaption")?.append(line(link("Download this figure (PNG)", { href: image.src, download: name })));
+  });
+
+  const field = (text) => `"${text.trim().replaceAll('"', '""')}"`;
+  // The explorer has a link of its own.
+  document.querySelectorAll("article .cell_output :not(#explorer-table) > table.dataframe").forEach((table, place) => {
+    const made = link("Download these numbers (CSV)", { href: "#", download: `${page}-${place + 1}.csv` });
+    made.addEventListener("click", () => {
+      const rows = [...table.rows].map((row) => [...row.cells].map((cell) => field(cell.textContent)).join(","));
+      made.href = URL.createObjectURL(new Blob([rows.join("\n") + "\n"], { type: "text/csv" }));
+    });
+    table.closest(".output")?.after(line(made));
+  });
+});

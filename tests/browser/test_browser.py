@@ -1,0 +1,236 @@
+"""The built book in a browser. `make test-browser` runs these on what `make book` made.
+
+`SIMPRUNE_HTML` names the folder of the built pages; axe-core is looked for in `SIMPRUNE_AXE` and in `_build/node`.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import chromium
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+HTML = Path(os.environ["SIMPRUNE_HTML"]).resolve() if os.environ.get("SIMPRUNE_HTML") else None
+AXE = Path(os.environ.get("SIMPRUNE_AXE") or CHECKOUT / "_build/node/node_modules/axe-core/axe.min.js")
+PAGES = sorted(
+    path.relative_to(HTML).as_posix() for path in (HTML.rglob("*.html") if HTML else []) if "_static" not in path.parts
+)
+# Sphinx makes these; they are pages like others, but for genindex and search without content of ours.
+CONTENT = [page for page in PAGES if page.startswith("book/")]
+EXPLORER = "book/executed/explorer.html"
+PHONE = 390
+
+pytestmark = [
+    pytest.mark.skipif(HTML is None, reason="SIMPRUNE_HTML names no built book; make test-browser does"),
+    pytest.mark.skipif(chromium.find() is None, reason="there is no chromium on this machine"),
+]
+
+
+def address(page, query=""):
+    return (HTML / page).as_uri() + query
+
+
+@pytest.fixture(scope="module")
+def browser():
+    browser = chromium.Browser(chromium.find())
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def explorer(browser):
+    if EXPLORER not in PAGES:
+        pytest.skip(f"the book has no page {EXPLORER}")
+    browser.open(address(EXPLORER))
+    return browser
+
+
+def test_there_are_pages():
+    assert len(CONTENT) > 5
+
+
+# Every page -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_loads_without_an_error_or_a_request_to_another_host(browser, page):
+    browser.open(address(page))
+    assert browser.problems == []
+
+
+@pytest.mark.parametrize("page", CONTENT)
+def test_a_page_does_not_scroll_sideways_on_a_phone(browser, page):
+    browser.open(address(page), width=PHONE, height=844)
+    wide = browser.run(
+        "[...document.querySelectorAll('article *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+        ".slice(0, 3).map(e => e.outerHTML.slice(0, 120))"
+    )
+    assert browser.run("document.scrollingElement.scrollWidth") <= PHONE, wide
+
+
+SERIOUS = """
+axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => violations
+  .filter(({impact}) => ["serious", "critical"].includes(impact))
+  .map(({id, nodes}) => [id, nodes.length, nodes.slice(0, 3).map((node) => `${node.target}: ${node.failureSummary}`)]))
+"""
+
+
+@pytest.mark.parametrize("page", CONTENT)
+def test_axe_finds_nothing_serious_in_either_theme(browser, page):
+    if not AXE.is_file():
+        pytest.skip(f"axe-core is not at {AXE}; make test-browser fetches it where npm is there")
+    browser.open(address(page))
+    browser.run(AXE.read_text(encoding="utf-8") + "; null")
+    for theme in ("light", "dark"):
+        browser.run(f"document.documentElement.dataset.theme = '{theme}'; new Promise(done => setTimeout(done, 400))")
+        assert browser.run(SERIOUS) == [], theme
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_address_in_a_page_starts_at_the_root_of_a_host(page):
+    """So the book can be put into any folder of any host."""
+    text = (HTML / page).read_text(encoding="utf-8")
+    assert not re.findall(r'(?:href|src)="/[^"]*"', text)
+
+
+# Controls of the theme --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["CKA", "Procrustes"])
+def test_the_search_finds_pages(browser, words):
+    browser.open(address("search.html", f"?q={words}"))
+    found = browser.run(
+        "new Promise(done => { let left = 100; const look = () => { const links = "
+        "[...document.querySelectorAll('#search-results li a')]; "
+        "links.length || !left-- ? done(links.map(a => a.getAttribute('href'))) : setTimeout(look, 50); }; look(); })"
+    )
+    assert any("book/" in link for link in found)
+
+
+def test_the_theme_can_be_switched(browser):
+    browser.open(address(CONTENT[0]))
+    themes = set()
+    for _ in range(3):
+        themes.add(browser.run("document.documentElement.dataset.theme"))
+        browser.run("document.querySelector('.theme-switch-button').click()")
+    assert themes == {"light", "dark"}
+
+
+def test_folded_cells_and_solutions_unfold(browser):
+    pages = {page: (HTML / page).read_text(encoding="utf-8") for page in CONTENT}
+    folded = next(page for page, text in pages.items() if '<details class="admonition hide' in text)
+    browser.open(address(folded))
+    assert browser.run(
+        "(() => { const cell = document.querySelector('details.hide'); const before = cell.open; "
+        "cell.querySelector('summary').click(); return before !== cell.open; })()"
+    )
+    if "book/executed/exercises.html" in pages:
+        browser.open(address("book/executed/exercises.html"))
+        height = "document.querySelector('div.solution').getBoundingClientRect().height"
+        before = browser.run(height)
+        browser.run("document.querySelector('div.solution .toggle-button').click()")
+        assert browser.run(f"new Promise(done => setTimeout(() => done({height}), 400))") > before + 50
+
+
+def test_a_link_to_the_glossary_says_what_the_term_means(browser):
+    browser.open(address("book/methods/experiment.html"))
+    titles = browser.run("[...document.querySelectorAll('article a[href*=\"#term-\"]')].map(link => link.title)")
+    assert len(titles) >= 4 and all(len(title) > 20 for title in titles)
+
+
+def test_figures_and_their_numbers_can_be_taken_away(browser):
+    browser.open(address("book/executed/lenet5_fashion_mnist.html"))
+    figures, pictures, tables, files = browser.run(
+        "['article figure', 'figcaption a[download$=\".png\"]', 'article .cell_output table.dataframe', "
+        "'a[download$=\".csv\"]'].map(chosen => document.querySelectorAll(chosen).length)"
+    )
+    assert figures == pictures > 4
+    assert tables == files > 4
+    browser.run("document.querySelector('a[download$=\".csv\"]').addEventListener('click', e => e.preventDefault())")
+    browser.run("document.querySelector('a[download$=\".csv\"]').click()")
+    text = browser.run("fetch(document.querySelector('a[download$=\".csv\"]').href).then(answer => answer.text())")
+    rows = browser.run("document.querySelector('article .cell_output table.dataframe').rows.length")
+    assert len(text.splitlines()) == rows
+
+
+# The explorer -----------------------------------------------------------------------------------------------
+
+FIGURES = "['map', 'scores'].map(name => document.getElementById('explorer-' + name).innerHTML).join('')"
+FIRST_COLUMN = """(() => {
+  const plot = document.querySelector("#explorer-scores .nsewdrag");
+  plot.scrollIntoView({block: "center"});
+  const box = plot.getBoundingClientRect();
+  return [box.left + 5, box.top + box.height / 2];
+})()"""
+KEYS = {"ArrowDown": 40, "ArrowUp": 38, "ArrowLeft": 37}
+
+
+@pytest.mark.parametrize("control", ["study", "layer", "density", "measure", "view"])
+def test_each_control_changes_a_figure_by_keyboard(explorer, control):
+    count = explorer.run(
+        f"(control => control.tagName === 'SELECT' ? control.options.length : Number(control.max) + 1)"
+        f"(document.getElementById('explorer-{control}'))"
+    )
+    if count < 2:
+        pytest.skip(f"there is one {control} only")
+    before = explorer.run(FIGURES)
+    explorer.run(f"document.getElementById('explorer-{control}').focus()")
+    first = explorer.run("document.activeElement.selectedIndex === 0 || document.activeElement.value === '0'")
+    key = "ArrowDown" if first and control != "density" else "ArrowUp"
+    key = "ArrowLeft" if control == "density" and not first else key
+    explorer.press(key, KEYS[key])
+    assert explorer.run("new Promise(done => setTimeout(() => done(0), 300))") == 0
+    assert explorer.run(FIGURES) != before
+    assert explorer.problems == []
+
+
+def test_every_control_has_a_label(explorer):
+    unlabelled = "[...document.querySelectorAll('.explorer :is(select, input)')].filter(e => !e.labels.length).length"
+    assert explorer.run(unlabelled) == 0
+
+
+def test_a_click_into_the_heatmap_moves_the_map(explorer):
+    layer = "document.getElementById('explorer-layer').value"
+    before = explorer.run(layer)
+    x, y = explorer.run(FIRST_COLUMN)
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        explorer.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        explorer.run("new Promise(done => setTimeout(() => done(0), 200))")
+    assert (before, explorer.run(layer)) == (before, "0") and before != "0"
+
+
+def test_the_figures_follow_the_theme(explorer):
+    colour = "document.querySelector('#explorer-scores .xtick text').style.fill"
+    light = explorer.run(
+        f"document.documentElement.dataset.theme = 'light'; new Promise(d => setTimeout(() => d({colour}), 300))"
+    )
+    dark = explorer.run(
+        f"document.documentElement.dataset.theme = 'dark'; new Promise(d => setTimeout(() => d({colour}), 300))"
+    )
+    assert light != dark
+
+
+def test_the_heatmap_has_its_numbers_as_a_table_and_as_a_file(explorer):
+    cells = "document.querySelectorAll('#explorer-table td').length"
+    shape = (
+        "(study => study.layers.length * study.densities.length)"
+        "(Object.values(JSON.parse(document.getElementById('explorer-data').textContent).studies)[0])"
+    )
+    assert explorer.run(cells) == explorer.run(shape)
+    lines = explorer.run("fetch(document.getElementById('explorer-download').href).then(a => a.text())").splitlines()
+    assert len(lines) == explorer.run(shape) + 1
+
+
+def test_without_scripts_the_explorer_says_where_its_maps_stand(browser):
+    if EXPLORER not in PAGES:
+        pytest.skip(f"the book has no page {EXPLORER}")
+    text = (HTML / EXPLORER).read_text(encoding="utf-8")
+    assert '<div class="explorer-controls" hidden>' in text
+    assert "needs JavaScript" in text
+    assert "explorer-spectral-layers" in text
+
+
+def test_only_the_explorer_loads_plotly():
+    loading = [page for page in PAGES if "plotly-cartesian.min.js" in (HTML / page).read_text(encoding="utf-8")]
+    assert loading == [EXPLORER]

@@ -1,0 +1,136 @@
+"""What the explorer sends to the browser: the numbers of the studies, whole, short and safe in a page."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from matplotlib.figure import Figure
+
+import simprune
+from simprune import plots
+from simprune.measures import MEASURES
+from simprune.plots.explorer import _study_name, explorer, spectral_layers, spectral_sentence, stored_studies
+from simprune.store import Store
+
+ALPHAS, PS = (0.0, 0.5, 1.0), (1.0, 2.0, np.inf)
+
+
+def replace(results, **fields):
+    return SimpleNamespace(**{**vars(results), **fields})
+
+
+def with_maps(results):
+    """Results with made-up maps: s = 1 − level/10 − layer/100 − α/1000 − 1/p/10000."""
+    places = results.similarity[["seed", "level", "density", "layer", "layer_index", "reference"]].drop_duplicates()
+    grid = pd.MultiIndex.from_product([ALPHAS, PS], names=["alpha", "p"]).to_frame(index=False)
+    table = places.merge(grid, how="cross")
+    value = 1 - table["level"] / 10 - table["layer_index"] / 100 - table["alpha"] / 1000 - 1 / table["p"] / 10_000
+    return replace(results, diagnostics={"spectral": table.assign(value=value)})
+
+
+@pytest.fixture
+def results():
+    return replace(synthetic.results(), diagnostics={})
+
+
+@pytest.fixture
+def mapped(results):
+    return with_maps(results)
+
+
+def sent(made):
+    """The data as the browser reads them."""
+    [text] = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', made._repr_html_(), re.DOTALL)
+    return json.loads(text)
+
+
+def test_every_score_arrives_to_three_decimals(results):
+    [study] = sent(explorer({"one": results}))["studies"].values()
+    scores = results.similarity.query("reference == 'dense'")
+    for view, measures in study["views"].items():
+        for name, table in measures.items():
+            chosen = scores[(scores["view"] == view) & (scores["measure"] == name)]
+            means = chosen.groupby(["level", "layer_index"])["value"].mean().to_numpy()
+            held = np.array([np.nan if value is None else value / 1000 for value in table["mean"]])
+            np.testing.assert_allclose(held, means, atol=5.1e-4)
+            assert len(table["status"]) == len(study["densities"]) * len(study["layers"])
+            assert table["distance"] is MEASURES[name].is_distance
+
+
+def test_a_status_other_than_ok_arrives_in_words(results):
+    scores = results.similarity.copy()
+    scores.loc[scores.index[3], ["value", "status"]] = [np.nan, "undefined: constant </script>"]
+    made = explorer({"one": replace(results, similarity=scores)})
+    [study] = sent(made)["studies"].values()
+    assert any("undefined: constant </script>" in status for status in study["statuses"])
+    assert made._repr_html_().count("</script>") == 3  # the data and the two scripts
+
+
+def test_the_maps_arrive_in_the_order_of_layers_densities_and_dials(mapped):
+    [study] = sent(explorer({"one": mapped}))["studies"].values()
+    spectral = study["spectral"]
+    assert spectral["alphas"] == list(ALPHAS) and spectral["ps"] == [1.0, 2.0, None]
+    assert 0 not in spectral["levels"]
+    for level, layers in zip(spectral["levels"], spectral["maps"], strict=True):
+        for layer, rows in zip(spectral["layers"], layers, strict=True):
+            for p, row in zip(PS, rows, strict=True):
+                expected = [1 - level / 10 - layer / 100 - alpha / 1000 - 1 / p / 10_000 for alpha in ALPHAS]
+                np.testing.assert_allclose(np.array(row) / 1000, expected, atol=5.1e-4)
+
+
+def test_a_study_without_maps_says_so(results):
+    assert sent(explorer({"one": results}))["studies"]["one"]["spectral"] is None
+    assert plots.spectral_table(results) is None
+    for function in (spectral_layers, spectral_sentence):
+        with pytest.raises(simprune.InputError, match="'spectral'"):
+            function(results)
+
+
+def test_no_study_is_refused():
+    with pytest.raises(simprune.InputError, match="none to explore"):
+        explorer({})
+
+
+def test_the_name_of_a_study_cannot_break_the_page(results):
+    page = explorer({"<b>&": results})._repr_html_()
+    assert "<option>&lt;b&gt;&amp;</option>" in page
+
+
+def test_every_control_is_labelled(results):
+    page = explorer({"one": results})._repr_html_()
+    for control in re.findall(r'<(?:select|input)[^>]* id="([\w-]+)"', page):
+        assert f'<label for="{control}">' in page
+
+
+def test_the_printed_maps_are_one_panel_for_each_density_and_layer(mapped):
+    figure = spectral_layers(mapped, few=2)
+    assert isinstance(figure, Figure)
+    levels = min(3, mapped.similarity["level"].nunique() - 1)
+    assert sum(bool(axes.collections) and axes.get_label() != "<colorbar>" for axes in figure.axes) == 2 * levels
+
+
+def test_the_sentence_names_the_layer_in_which_the_points_lie_furthest_apart(mapped):
+    table = mapped.diagnostics["spectral"].copy()
+    layer = table["layer"].iloc[-1]
+    there = (table["layer"] == layer) & (table["level"] == table["level"].max()) & (table["alpha"] == 0)
+    table.loc[there, "value"] = 0.05
+    said = spectral_sentence(replace(mapped, diagnostics={"spectral": table}))
+    assert re.search(rf"furthest apart in {layer} at a density of .+ \(mean CCA 0\.05", said)
+
+
+def test_a_study_is_named_by_what_is_unusual_about_it():
+    experiment = simprune.Experiment("vgg", "cifar10", profile="paper", criterion="random", seeds=(3,), levels=2)
+    assert _study_name(experiment) == "VGG on CIFAR-10, paper, criterion random"
+    assert _study_name(experiment.replace(criterion="magnitude")) == "VGG on CIFAR-10, paper"
+    folder = simprune.Experiment("lenet5", "folder:images", rate=0.5)
+    assert _study_name(folder) == "LeNet-5 on folder:images, quick, rate 0.5"
+
+
+def test_the_shipped_studies_fit_into_a_page(tmp_path):
+    studies = stored_studies(tmp_path)
+    assert len(studies) == len({experiment.name for experiment, _ in Store(tmp_path).stored()}) > 0
+    assert len(explorer(studies)._repr_html_()) < 3e6
