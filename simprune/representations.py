@@ -97,6 +97,9 @@ def as_activations(array: object, name: str) -> Tensor:
     numbers. NaN and infinite ones pass: `nonfinite` counts them.
     """
     try:
+        # Of other things NumPy would try to make an array, however long that takes: of range(10**9), for one.
+        if not (isinstance(array, Tensor | list | tuple) or hasattr(array, "__array__")):
+            raise TypeError
         tensor = array.detach() if isinstance(array, Tensor) else _tensor(np.asarray(array))
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"{name}: this {type(array).__name__} is not an array of numbers") from None

@@ -289,3 +289,8 @@ def test_a_shuffled_representation_is_that_of_the_shuffled_inputs():
         expected = decompose(maps[order], view)
         assert torch.equal(shuffled.activations, expected.activations)
         assert torch.allclose(shuffled.left_vectors().abs(), expected.left_vectors().abs(), atol=1e-9)
+
+
+def test_what_is_no_array_is_refused_before_it_is_made_one():
+    with pytest.raises(InputError, match="X: this range is not an array of numbers"):
+        representations.as_activations(range(10**12), "X")
