@@ -111,8 +111,8 @@ def command(experiment: Experiment) -> str:
 def sources(results: "Results", root: str | PathLike | None = None) -> str:
     """Markdown: what was computed on what, and the command that makes the tables again, for the top of a page.
 
-    Tables and notebook are linked, relative to `book/executed`, where the book's `root` (default: the current folder)
-    holds those very tables and that notebook.
+    Tables are linked, relative to `book/executed`, where the book's `root` (default: the current folder) holds those
+    very tables; the notebook is named where it holds that.
     """
     experiment, made, root = results.experiment, results.provenance, Path(root or ".")
     rows = {
@@ -122,7 +122,8 @@ def sources(results: "Results", root: str | PathLike | None = None) -> str:
     }
     notebook = f"{experiment.architecture}_{experiment.dataset}.ipynb"
     if (root / "notebooks" / notebook).is_file():
-        rows["this page"] = f"the notebook [{notebook}](../../notebooks/{notebook})"
+        # No link: Sphinx takes one to a notebook for one to a page, and this notebook is the page.
+        rows["this page"] = f"the notebook `notebooks/{notebook}`"
     head = f"{study_title(experiment)}, profile {experiment.profile}, {_seeds(experiment)}"
     return "\n".join([f"| study | {head} |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())])
 
