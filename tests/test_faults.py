@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -222,7 +223,10 @@ def test_ctrl_c_in_training_ends_within_seconds_with_status_130_and_keeps_what_i
         "--store",
         str(tmp_path),
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, preexec_fn=heed, **pipes)
     locks = tmp_path / ".locks"
     while process.poll() is None and not list(locks.glob("*-seed-0")):
         time.sleep(0.05)

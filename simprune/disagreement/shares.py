@@ -32,6 +32,9 @@ SOURCES = {
     "measure": "genuine (measure)",
 }
 GENUINE = "measure"
+# Of the two scores of the table `released`. An NBS without its sum is one number for each singular value and no score:
+# which of them a reader of that code would have taken is not known.
+DEFECTIVE = ("linear_cka",)
 RESIDUAL = "residual"
 TIMES = " × "
 # From blind to nothing to blind to every invertible linear map.
@@ -146,10 +149,11 @@ def designed_scores(results: "Results", measures: Sequence[str] | None = None) -
 
     Rows: implementation × view × correction × measure, fully crossed, against the dense network, as similarities. By
     default the measures are `PAPER_MEASURES`. "chance" comes from the table `nulls`. "as released" comes from the
-    table `released`, which holds linear CKA and NBS of activations as they are, in one view and uncorrected: what the
-    defect adds to a score there is taken to be what it adds in the other views and to corrected scores (in layers
-    without positions all views are one, and nothing is assumed about them). Other measures are not known to be faulty
-    and keep their value. Factors for which there is no table are left out of the list; the last is always "measure".
+    table `released`, which holds linear CKA of activations as they are, in one view and uncorrected (and an NBS without
+    its sum, which is no score and is left out): what the defect adds to a score there is taken to be what it adds in
+    the other views and to corrected scores (in layers without positions all views are one, and nothing is assumed about
+    them). Other measures keep their value. Factors for which there is no table are left out of the list; the last is
+    always "measure".
     """
     measures = list(PAPER_MEASURES if measures is None else measures)
     scores = procedures(results)
@@ -179,6 +183,7 @@ def _shift(results: "Results", scores: pd.DataFrame) -> pd.DataFrame | None:
         return None
     keys = ["seed", "level", "layer_index", "measure"]
     chosen = released[(released["reference"] == "dense") & (released["centring"] == "raw")]
+    chosen = chosen[chosen["measure"].isin(DEFECTIVE)]
     right = scores[scores["correction"] == "none"]
     both = chosen.merge(right[[*keys, "view", "value"]], on=[*keys, "view"], suffixes=("_released", ""))
     return both.assign(shift=both["value_released"] - both["value"])[[*keys, "shift"]] if len(both) else None
@@ -189,8 +194,13 @@ def _with_same_cells(scores: pd.DataFrame, other: pd.DataFrame, keys: list[str])
     return scores.merge(other[keys].drop_duplicates(), on=keys)
 
 
-def _designed(results: "Results", measures: Sequence[str] | None, ranks: bool) -> tuple[pd.DataFrame, list[str]]:
+def _designed(
+    results: "Results", measures: Sequence[str] | None, ranks: bool, right_only: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
     scores, factors = designed_scores(results, measures)
+    if right_only:
+        scores = scores[scores["implementation"] == IMPLEMENTATIONS[0]]
+        factors = [factor for factor in factors if factor != "implementation"]
     return (ranked(scores, list(SOURCES)) if ranks else scores), factors
 
 
@@ -207,7 +217,7 @@ def source_shares(
 
 
 def attributed_shares(
-    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False
+    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False, right_only: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
     """Who is answerable for the spread of scores, per seed, layer and level; and the factors that could be told apart.
 
@@ -217,9 +227,10 @@ def attributed_shares(
     to the mean of all, and that mean. A source's sum of squares is Σ (its part)·(score − mean) over the scores of a
     cell: the parts' covariances with the score, which add up to the total exactly (Fields 2003). One is negative
     where a source makes scores more alike than they would be without it. Unlike in `source_shares` nothing is left,
-    and a defect that befalls two measures of five is no one else's. `ranks` as there. Columns as there.
+    and a defect that befalls one measure of five is no one else's. With `right_only` no score comes from the released
+    code. `ranks` as there. Columns as there.
     """
-    scores, factors = _designed(results, measures, ranks)
+    scores, factors = _designed(results, measures, ranks, right_only)
     parts = []
     for combos, values, where in _balanced(scores, factors, CELL, "value"):
         for factor, part in _parts(combos, values, factors).items():

@@ -420,7 +420,7 @@ def where_from(studies: Studies, density: float = 0.1) -> dict[str, str]:
     table = source_table(studies)
     first = next(iter(studies.values()))
     return {
-        "headline": _source_headline(table),
+        "headline": _source_headline(table, first),
         "source_bars": _source_caption(table),
         "source_layers": _source_layers(first),
         "released_lines": _released_sentence(first, density),
@@ -436,16 +436,28 @@ def _shares_in(table: pd.DataFrame, study: str, what: str) -> pd.Series:
     return table[(table["study"] == study) & (table["what"] == what)].set_index("source")["share"]
 
 
-def _source_headline(table: pd.DataFrame) -> str:
+def _source_headline(table: pd.DataFrame, first: "Results") -> str:
     study = table["study"].iloc[0]
-    values, ranks = _shares_in(table, study, "values"), _shares_in(table, study, "ranks")
+    right = [
+        disagreement.overall_shares(shares).set_index("source")["share"]
+        for shares, _ in (
+            disagreement.attributed_shares(first, ranks=ranks, right_only=True) for ranks in (False, True)
+        )
+    ]
     words, of_ranks = (
-        listed(f"{share_text(share)} to {SOURCES[source]}" for source, share in shares.items())
-        for shares in (values, ranks)
+        listed(f"{share_text(share)} to {SOURCES[source]}" for source, share in shares.items()) for shares in right
     )
+    text = (
+        f"Of the spread of the scores that the paper's five measures give to one layer at one level ({study}), all by "
+        f"the right formulas, {words} can be traced; of the spread of their ranks, {of_ranks}.{_negative(*right)}"
+    )
+    values, ranks = _shares_in(table, study, "values"), _shares_in(table, study, "ranks")
+    if "implementation" not in values:
+        return text
+    of_scores, of_orders = share_text(values["implementation"]), share_text(ranks["implementation"])
     return (
-        f"Of the spread of the scores that the paper's five measures give to one layer at one level ({study}), "
-        f"{words} can be traced; of the spread of their ranks, {of_ranks}.{_negative(values, ranks)}"
+        f"{text} Were every score as likely to come from the released centring, that choice alone would be answerable "
+        f"for {of_scores} of the spread of scores and {of_orders} of that of ranks."
     )
 
 

@@ -1,9 +1,10 @@
 """CKA and NBS as the code released with the paper computes them: a defect, kept on purpose, to show what it does.
 
-The centring of one released version takes the column means of a kernel away twice: the row means were meant the second time, but a
-vector of means stands along the columns whatever they are means of. The kernel is no longer symmetric, and its rows
-still hold their mean. Column-centred activations give kernels whose means are 0, and there nothing is wrong. Of its
-NBS the sum over the singular values is missing, which leaves one number for each; the largest is taken for the score.
+The centring of one released version takes the column means of a kernel away twice: the row means were meant the second
+time, but a vector of means stands along the columns whatever they are means of. The kernel is no longer symmetric, and
+its rows still hold their mean. Column-centred activations give kernels whose means are 0, and there nothing is wrong.
+Of its NBS the sum over the singular values is missing, which leaves one number for each; the largest is taken for the
+score.
 
 The repository at commit 8f11f0a (marcozullich/pruned_layer_similarity) centres rightly; its NBS lacks the sum still.
 None of this is in the registry of measures, and no result but those labelled "released" uses it.
