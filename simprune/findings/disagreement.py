@@ -474,7 +474,10 @@ def _source_caption(table: pd.DataFrame) -> str:
         for what in ("values", "ranks"):
             shares = _shares_in(table, study, what)
             parts.append(f"{SOURCES[shares.idxmax()]} for {what} of {study} ({share_text(shares.max())})")
-    return f"The largest source is {listed(parts)}."
+    text = f"The largest source is {listed(parts)}."
+    if "implementation" not in set(table["source"]):
+        return text
+    return f"{text} Half of these scores are by the released centring; it is not known that any printed score was."
 
 
 def _source_layers(results: "Results") -> str:
