@@ -24,7 +24,7 @@ from simprune.measures.spectral import spectral_values
 from simprune.representations import VIEWS, Representation, extract, nonfinite
 
 # Raise it when a change of the code changes the numbers or the layout of a table: older ones are then not used.
-DIAGNOSTICS_SCHEMA = 1
+DIAGNOSTICS_SCHEMA = 2
 
 # A score of shuffled inputs is a mean over all of them: few orders say the null. The view `channels` costs most.
 SHUFFLES = {"flatten": 3, "channels": 2, "pooled": 3}
@@ -40,8 +40,8 @@ EXPONENTS = (1.0, 1.5, 2.0, 3.0, 4.0, math.inf)
 NOISE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 DIRECTIONS_KEPT = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 RANDOM_SPARSITIES = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
-# Regularisation of the linear probe, in mean variances of its training inputs.
-PROBE_RIDGE = 1e-2
+# Penalties that the linear probe chooses from, in mean variances of its training inputs.
+PROBE_RIDGES = (1e-3, 1e-2, 0.1, 1.0, 10.0)
 # Activations of several networks that are held at once, in numbers: 1.6 GB of float32.
 HELD = 400_000_000
 
@@ -324,8 +324,9 @@ def probe_split(labels: Tensor) -> Tensor:
 def probe_accuracy(representation: Representation | Score, labels: Tensor, train: Tensor) -> float:
     """Held-out accuracy, 0 ... 1, of a linear probe on a representation: ridge regression on the classes.
 
-    Each class is a target of 1 or 0, and the greatest output is the prediction. The penalty is PROBE_RIDGE times the
-    mean variance over the training inputs. The representation is centred on all n inputs; `train` (bool, n) says
+    Each class is a target of 1 or 0, and the greatest output is the prediction. The penalty is one of PROBE_RIDGES
+    times the mean variance over the training inputs: the one with the least squared error where each training input
+    is left out in turn (Allen 1974's PRESS). The representation is centred on all n inputs; `train` (bool, n) says
     which the probe sees the labels of. nan where there is no representation.
     """
     if isinstance(representation, Score) or representation.rank == 0:
@@ -334,9 +335,17 @@ def probe_accuracy(representation: Representation | Score, labels: Tensor, train
     targets = nn.functional.one_hot(labels.long()).to(coordinates)
     means = targets[train].mean(0)
     kernel = coordinates[train] @ coordinates[train].T
-    penalty = PROBE_RIDGE * kernel.diagonal().mean()
-    kernel.diagonal().add_(penalty)
-    weights = torch.linalg.solve(kernel, targets[train] - means)
+    variances, directions = torch.linalg.eigh(kernel)
+    along = directions.T @ (targets[train] - means)
+
+    def dual(ridge: float) -> tuple[Tensor, float]:
+        """Weights of the training inputs, and the squared error of each from the others."""
+        gain = 1 / (variances.clamp_min(0) + ridge * kernel.diagonal().mean())
+        weights = directions @ (gain[:, None] * along)
+        left_out = weights / ((directions**2) @ gain)[:, None]
+        return weights, float((left_out**2).sum())
+
+    weights, _ = min((dual(ridge) for ridge in PROBE_RIDGES), key=lambda found: found[1])
     outputs = coordinates[~train] @ (coordinates[train].T @ weights) + means
     return float((outputs.argmax(1) == labels[~train]).double().mean())
 

@@ -269,18 +269,32 @@ def test_a_linear_probe_finds_what_is_there_and_nothing_where_nothing_is(run):
     assert accuracy["there"] == 1 and accuracy["not"] < 0.6
 
 
-def test_the_probe_is_a_ridge_regression_on_the_classes(run):
+def test_the_probe_is_the_ridge_regression_on_the_classes_that_predicts_inputs_left_out_best(run):
     train = diagnostics.probe_split(LABELS)
-    tensor = run.made[0]["units"].double()
-    (part,) = run.parts(tensor, ("flatten",)).values()
-    X = (tensor - tensor.mean(0)) / part.scale
-    Y = nn.functional.one_hot(LABELS).double()
-    penalty = diagnostics.PROBE_RIDGE * (X[train] ** 2).sum(1).mean()
-    weights = torch.linalg.solve(
-        X[train].T @ X[train] + penalty * torch.eye(8), X[train].T @ (Y[train] - Y[train].mean(0))
-    )
-    right = ((X[~train] @ weights + Y[train].mean(0)).argmax(1) == LABELS[~train]).double().mean()
-    assert diagnostics.probe_accuracy(part, LABELS, train) == float(right)
+    chosen = set()
+    for signal in (0.0, 9.0):
+        tensor = run.made[0]["units"].double() + signal * nn.functional.one_hot(LABELS, 8)
+        (part,) = run.parts(tensor, ("flatten",)).values()
+        X = (tensor - tensor.mean(0)) / part.scale
+        Y = nn.functional.one_hot(LABELS).double()
+
+        def fitted(rows, ridge, X=X, Y=Y):
+            penalty = ridge * (X[train] ** 2).sum(1).mean() * torch.eye(8)
+            return torch.linalg.solve(X[rows].T @ X[rows] + penalty, X[rows].T @ (Y[rows] - Y[train].mean(0)))
+
+        def error(ridge, X=X, Y=Y, fitted=fitted):
+            total = 0.0
+            for row in train.nonzero().ravel():
+                others = train.clone()
+                others[row] = False
+                total += float(((X[row] @ fitted(others, ridge) + Y[train].mean(0) - Y[row]) ** 2).sum())
+            return total
+
+        best = min(diagnostics.PROBE_RIDGES, key=error)
+        chosen.add(best)
+        right = ((X[~train] @ fitted(train, best) + Y[train].mean(0)).argmax(1) == LABELS[~train]).double().mean()
+        assert diagnostics.probe_accuracy(part, LABELS, train) == float(right)
+    assert len(chosen) == 2
 
 
 # The plane and the defect -------------------------------------------------------------------------------------------
