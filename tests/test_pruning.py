@@ -126,7 +126,7 @@ def test_levels_that_would_empty_a_layer_or_the_network_are_refused():
 @pytest.mark.parametrize("criterion", ["magnitude", "random"])
 def test_masks_do_not_depend_on_how_weights_lie_in_memory(architecture, criterion):
     def network():
-        return models.build(architecture, channels=3, image_size=32, classes=10, width=0.5)
+        return models.build(architecture, channels=3, image_size=32, classes=10)
 
     last = pruned(0.3, network=pruning.attach_masks(network()), criterion=criterion)
     plain = pruned(
