@@ -15,8 +15,8 @@ from simprune.experiment import Experiment
 from simprune.pruning import prunable
 from simprune.representations import extract
 
-# Read off the code, with room to spare; one small run of LeNet-5 was checked against them (0.9 GB at its peak).
-PROCESS = 450e6  # Python, PyTorch and the other packages, before there is any data
+# Read off the code, with room to spare; checked against the runs measured by `benchmarks/resources.py`.
+PROCESS = 750e6  # Python, PyTorch and the other packages, before there is any data
 TRAINING_COPIES = 3  # of a batch's activations: forward, backward, and what convolutions lay out anew
 DECOMPOSED = 2  # float64 copies of the layer that is being decomposed
 ROWS_MATRICES = 6  # n × n matrices of a layer that one reference keeps

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,9 @@ def test_a_waiting_process_takes_over_when_the_other_is_killed(undisturbed, tmp_
 
 
 def test_ctrl_c_in_training_ends_within_seconds_with_one_line_and_status_130(undisturbed, tmp_path):
-    process = start(tmp_path, "--epochs", "300", "--train-size", "all")
+    # A shell starts what it puts in the background with this signal ignored, and children inherit that.
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = start(tmp_path, "--epochs", "300", "--train-size", "all", preexec_fn=heard)
     time.sleep(undisturbed[1])
     clock = time.monotonic()
     process.send_signal(signal.SIGINT)
