@@ -35,7 +35,7 @@ from simprune.experiment import ALL, Experiment
 from simprune.measures import MEASURES
 from simprune.representations import VIEWS, extract
 from simprune.store import Checkpoint, Say, SeedResult, Store, networks_checksum
-from simprune.training import FINAL_LEARNING_RATE, derived_seed, evaluate, steps_per_epoch, train
+from simprune.training import FINAL_LEARNING_RATE, derived_seed, evaluate, mixed_precision, steps_per_epoch, train
 
 DEVICES = ("auto", "cpu", "cuda")
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas")
@@ -246,8 +246,14 @@ class _Study:
         return self.store.write_seed(self.experiment, seed, result)
 
     def _circumstances(self) -> dict[str, Any]:
-        """What computes here: versions, device, threads."""
-        return {**_versions(), "device": _device_name(self.device), "threads": torch.get_num_threads()}
+        """What computes here: versions, device, threads, precision of training."""
+        mixed = mixed_precision(_Chain(self, 0)._untrained(), self.device)
+        return {
+            **_versions(),
+            "device": _device_name(self.device),
+            "threads": torch.get_num_threads(),
+            "precision": "bfloat16 and float32" if mixed else "float32",
+        }
 
     def diagnosed(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
         """The stored diagnostics of the networks of a result."""

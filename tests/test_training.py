@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from simprune import models
+from simprune import models, training
 from simprune.data import normalise
 from simprune.errors import InputError
 from simprune.training import Recipe, derived_seed, evaluate, steps_per_epoch, train
@@ -202,6 +202,39 @@ def test_on_a_cpu_all_is_computed_in_single_precision(tiny):
 
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.mark.parametrize("units", [True, False])
+def test_networks_with_batch_norm_train_in_bfloat16_on_a_cpu_with_matrix_units_and_lenet5_never_does(
+    tiny, units, monkeypatch
+):
+    monkeypatch.setattr(training, "_has_matrix_units", lambda: units)
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    for architecture in ("lenet5", "vgg"):
+        width = 0.25 if architecture == "vgg" else 1.0
+        network = models.build(architecture, channels=1, image_size=28, classes=10, width=width)
+        kinds = set()
+        network.logits.register_forward_hook(lambda module, inputs, output, kinds=kinds: kinds.add(output.dtype))
+        train(network, tiny, recipe, order_seed=0, augmentation_seed=0)
+        mixed = units and architecture == "vgg"
+        assert kinds == {torch.bfloat16 if mixed else torch.float32}
+        assert training.mixed_precision(network, torch.device("cpu")) == mixed
+        assert {value.dtype for value in network.parameters()} == {torch.float32}
+        kinds.clear()
+        evaluate(network, tiny.test_images, tiny.test_labels, tiny)
+        assert kinds == {torch.float32}
+
+
+def test_training_in_bfloat16_on_a_cpu_gives_bit_identical_networks(tiny, monkeypatch):
+    monkeypatch.setattr(training, "_has_matrix_units", lambda: True)
+    recipe = dataclasses.replace(RECIPE, epochs=1, augmentation="crop")
+
+    def vgg():
+        network = models.build("vgg", channels=1, image_size=28, classes=10, width=0.25)
+        train(network, tiny, recipe, order_seed=0, augmentation_seed=0)
+        return network
+
+    assert equal(vgg(), vgg())
 
 
 @needs_cuda
