@@ -365,6 +365,31 @@ def test_a_factor_with_its_interactions_takes_them_along():
     assert overall.loc["view", "with_interactions"] == pytest.approx(together)
 
 
+def test_intervals_over_seeds_hold_the_shares_of_single_seeds_at_their_ends():
+    rng = np.random.default_rng(0)
+    tables = []
+    for seed in range(3):
+        table = full(view=[0, 1, 2], measure=[0, 1, 2, 3, 4 + 2 * seed])
+        table["value"] += 0.3 * rng.standard_normal(len(table))
+        tables.append(table.assign(seed=seed))
+    shares = disagreement.variance_shares(pd.concat(tables), FACTORS, ["seed", "cell"])
+    table = disagreement.seed_intervals(shares).set_index("source")
+    overall = disagreement.overall_shares(shares).set_index("source")["share"]
+    assert table.loc["measure", "share"] == pytest.approx(overall["measure"])
+    pairs = overall[overall.index.str.contains("×")].sum()
+    assert table.loc[disagreement.INTERACTIONS, "share"] == pytest.approx(pairs)
+    assert table["share"].sum() == pytest.approx(1)
+    alone = disagreement.overall_shares(shares, ["seed"]).query("source == 'measure'")["share"]
+    # With three seeds one resample in 27 is one seed three times: the percentiles lie between the extremes.
+    low, high = table.loc["measure", ["low", "high"]]
+    assert alone.min() - 1e-9 <= low < high <= alone.max() + 1e-9
+    assert low == pytest.approx(alone.min(), abs=0.02)
+    few = disagreement.seed_intervals(shares[shares["seed"] < 2])
+    assert few["low"].isna().all() and few["high"].isna().all()
+    by_cell = disagreement.seed_intervals(shares, ["cell"])
+    assert np.allclose(by_cell.set_index("source")["low"], table["low"])
+
+
 # Where from: representations with a planted source ------------------------------------------------------------------
 
 

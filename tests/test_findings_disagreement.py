@@ -106,22 +106,39 @@ def test_the_headline_counts_the_answers(bare):
     assert "6 measures give one answer" in said  # all made-up measures fall most in the middle
 
 
-def test_the_sources_are_listed_with_their_shares(studies):
+def test_the_parts_are_listed_with_their_shares(studies):
     table = findings.source_table(studies)
-    sums = table.groupby(["study", "what"])["share"].sum()
-    assert np.allclose(sums, 1)
-    largest = table[(table["study"] == NAME) & (table["what"] == "values")].set_index("source")["share"].idxmax()
-    said = findings.where_from(studies)["source_bars"]
-    assert f"{findings_source(largest)} for values of {NAME}" in said
+    assert np.allclose(table.groupby(["study", "what"])["share"].sum(), 1)
+    assert (table["share"] >= 0).all()
+    said = findings.where_from(studies)
+    for what in ("values", "ranks"):
+        largest = table[(table["study"] == NAME) & (table["what"] == what)].set_index("source")["share"].idxmax()
+        assert findings.SHARE_WORDS[largest] in said["source_bars"]
+    for part in ("the measure itself", "the view", "the finite number of inputs"):
+        assert part in said["headline"]
 
 
-def findings_source(factor):
-    from simprune.disagreement import SOURCES
+def test_the_parts_are_those_of_scores_by_the_right_formulas(studies):
+    for _, results in studies.items():
+        before = findings.source_table({NAME: results})
+        without = planted.results(
+            results.similarity,
+            {name: table for name, table in results.diagnostics.items() if name != "released"},
+            seeds=results.experiment.seeds,
+        )
+        assert np.allclose(before["share"], findings.source_table({NAME: without})["share"])
 
-    return SOURCES[factor]
+
+def test_what_the_released_centring_would_add_is_told_apart_from_the_measures(studies, bare):
+    table = findings.released_shares(studies)
+    assert len(table) == 2 * len(studies) and (table["main"] <= table["with_interactions"]).all()
+    assert findings.released_shares(bare).empty
+    assert findings.where_from(bare)["released_shares"] == findings.NOT_COMPUTED
+    text = findings.where_from(studies)["released_shares"]
+    assert findings.disagreement.share_text(table.loc[(NAME, "values"), "attributed"]) in text
 
 
-def test_shares_over_seeds_have_a_range(studies):
+def test_shares_have_an_interval_over_three_seeds_and_none_over_one(studies):
     text = findings.source_text(studies)
     assert text.loc[(NAME, "ranks")].str.contains(" to ").any()
     assert not text.loc[("VGG on CIFAR-10", "ranks")].str.contains(" to ").any()
@@ -136,6 +153,8 @@ def test_text_tables_hold_no_nan(studies, bare, boards, tests):
         findings.distinct_table(bare),
         findings.source_text(studies, by_layer=True),
         findings.variance_text(studies),
+        findings.released_shares_text(studies),
+        findings.released_shares_text(bare),
         findings.released_text(first),
         findings.convergence_text(first),
         findings.ladder_text(first),

@@ -5,7 +5,6 @@ import planted
 import pytest
 
 from simprune import disagreement, findings, grounding, plots
-from simprune.disagreement import SOURCES
 
 NAME = "LeNet-5 on Fashion-MNIST"
 ABOUT_STUDIES = (
@@ -81,12 +80,13 @@ def test_the_bars_of_sources_add_up_to_the_whole(studies):
         widths.setdefault(round(bar.get_y() + bar.get_height() / 2), []).append(bar.get_width())
     assert len(widths) == 2 * len(studies)
     assert all(sum(parts) == pytest.approx(1) for parts in widths.values())
-    assert {len(parts) for parts in widths.values()} == {len(SOURCES)}
+    assert {len(parts) for parts in widths.values()} == {len(findings.SHARE_WORDS)}
 
 
 def test_sources_that_could_not_be_told_apart_are_not_in_the_legend(bare):
     [legend] = plots.source_bars(bare).legends
-    assert [text.get_text() for text in legend.get_texts()] == [SOURCES["view"], SOURCES["measure"]]
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown == [findings.SHARE_WORDS[part] for part in ("measure", "view", "interactions", "residual")]
 
 
 def test_layers_of_the_sources_stand_in_network_order(studies):

@@ -1,13 +1,16 @@
 """Where the spread of scores comes from: implementation, view, finite samples, or the measures themselves."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import orth
+from scipy.stats import bootstrap
 
+from simprune.disagreement.agreement import FEWEST_SEEDS
 from simprune.disagreement.scores import (
     CELL,
     COPIES,
@@ -36,6 +39,7 @@ GENUINE = "measure"
 # which of them a reader of that code would have taken is not known.
 DEFECTIVE = ("linear_cka",)
 RESIDUAL = "residual"
+INTERACTIONS = "interactions"  # of all pairs of factors, taken together
 TIMES = " × "
 # From blind to nothing to blind to every invertible linear map.
 LADDER = ("unit_correlation", "permutation_matching", "nbs", "mean_cca")
@@ -141,6 +145,37 @@ def overall_shares(shares: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame
     return table
 
 
+def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = (), resamples: int = 999, seed: int = 0) -> pd.DataFrame:
+    """A 95 % bootstrap interval over seeds of each share that `overall_shares` gives, interactions as one source.
+
+    Columns: those of `by`, source (a factor, `INTERACTIONS` or `RESIDUAL`), share, low, high. low and high are NaN with
+    fewer than `FEWEST_SEEDS` seeds.
+    """
+    by = list(by)
+    source = shares["source"].where(~shares["source"].str.contains(TIMES, regex=False), INTERACTIONS)
+    sums = shares.assign(source=source).groupby(["seed", *by, "source"], sort=False)["sum_of_squares"].sum()
+    sums = sums.unstack("seed", fill_value=0.0)
+    group = sums.groupby(by) if by else sums.groupby(lambda _: 0)
+    parts, totals = sums.to_numpy(), group.transform("sum").to_numpy()
+
+    def ratio(picked: np.ndarray, axis: int, row: int) -> np.ndarray:
+        chosen = picked.astype(int)
+        return parts[row][chosen].sum(axis) / totals[row][chosen].sum(axis)
+
+    table = pd.DataFrame({"share": parts.sum(1) / totals.sum(1), "low": np.nan, "high": np.nan}, index=sums.index)
+    if parts.shape[1] >= FEWEST_SEEDS:
+        for row in range(len(table)):
+            table.iloc[row, 1:] = bootstrap(
+                (np.arange(parts.shape[1]),),
+                partial(ratio, row=row),
+                vectorized=True,
+                n_resamples=resamples,
+                method="percentile",
+                rng=np.random.default_rng(seed),
+            ).confidence_interval
+    return table.reset_index()
+
+
 # The four sources -----------------------------------------------------------------------------------------------
 
 
@@ -205,14 +240,14 @@ def _designed(
 
 
 def source_shares(
-    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False
+    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False, right_only: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
     """`variance_shares` of `designed_scores` per seed, layer and level, and the factors that could be told apart.
 
     `ranks`: each procedure's scores are first replaced by their ranks among its layers and levels, so that only
-    disagreement about order counts and not about values.
+    disagreement about order counts and not about values. With `right_only` no score comes from the released code.
     """
-    scores, factors = _designed(results, measures, ranks)
+    scores, factors = _designed(results, measures, ranks, right_only)
     return variance_shares(scores, factors, CELL), factors
 
 
@@ -228,7 +263,7 @@ def attributed_shares(
     cell: the parts' covariances with the score, which add up to the total exactly (Fields 2003). One is negative
     where a source makes scores more alike than they would be without it. Unlike in `source_shares` nothing is left,
     and a defect that befalls one measure of five is no one else's. With `right_only` no score comes from the released
-    code. `ranks` as there. Columns as there.
+    code; `ranks` and the columns as there.
     """
     scores, factors = _designed(results, measures, ranks, right_only)
     parts = []

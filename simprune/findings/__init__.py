@@ -28,6 +28,7 @@ from simprune.findings.common import (
 )
 from simprune.findings.disagreement import (
     NOT_COMPUTED,
+    SHARE_WORDS,
     agreement_interval_table,
     conclusions_table,
     convergence_text,
@@ -38,6 +39,8 @@ from simprune.findings.disagreement import (
     mean_agreement,
     mean_agreement_table,
     released_scores,
+    released_shares,
+    released_shares_text,
     released_text,
     source_table,
     source_text,
@@ -152,6 +155,7 @@ __all__ = [
     "REFERENCE_WORDS",
     "REMARK",
     "RENDA_FINETUNE",
+    "SHARE_WORDS",
     "STUDY_PROFILES",
     "TEST_TITLES",
     "TOLERANCE",
@@ -229,6 +233,8 @@ __all__ = [
     "reference_sentence",
     "reference_table",
     "released_scores",
+    "released_shares",
+    "released_shares_text",
     "released_text",
     "remarks_sentence",
     "remarks_table",

@@ -37,6 +37,20 @@ if TYPE_CHECKING:
 Studies = Mapping[str, "Results"]
 
 SCALE_WORDS = {"value": "as it is", "sibling": "against siblings"}
+IMPLEMENTATION = "implementation"
+# The parts of the analysis of variance, in the order of figures and tables.
+SHARE_WORDS = {
+    disagreement.GENUINE: SOURCES[disagreement.GENUINE],
+    "view": SOURCES["view"],
+    "correction": SOURCES["correction"],
+    disagreement.INTERACTIONS: "two of them together",
+    disagreement.RESIDUAL: "all three (residual)",
+}
+MAIN_WORDS = {
+    disagreement.GENUINE: "the measure itself",
+    "view": "the view",
+    "correction": "the finite number of inputs",
+}
 NOT_COMPUTED = "The tables that this needs were not computed for the studies at hand."
 
 
@@ -309,53 +323,89 @@ def _between(studies: Studies, view: str) -> str:
 
 
 def source_table(studies: Studies, by_layer: bool = False) -> pd.DataFrame:
-    """Share of each source in the spread of the scores of `PAPER_MEASURES`: columns study, what, [layer], source,
-    share, low, high.
+    """Share of each part in the spread of the scores of `PAPER_MEASURES`: columns study, what, [layer_index, layer],
+    source, share, low, high.
 
-    `what` is "values" or "ranks". low and high are the least and the greatest over seeds, where there are several.
+    The scores are by the right formulas; the parts are `SHARE_WORDS`, those of an analysis of variance. `what` is
+    "values" or "ranks"; low and high are `seed_intervals`.
     """
+    by = ["layer_index", "layer"] if by_layer else []
     parts = []
     for name, results in studies.items():
         for what in ("values", "ranks"):
-            shares, _ = disagreement.attributed_shares(results, ranks=what == "ranks")
-            by = ["layer_index", "layer"] if by_layer else []
-            table = disagreement.overall_shares(shares, by)
-            seeds = disagreement.overall_shares(shares, ["seed", *by]).groupby([*by, "source"])["share"]
-            ends = seeds.agg(low="min", high="max").reset_index()
-            parts.append(table.merge(ends, on=[*by, "source"]).assign(study=name, what=what))
+            shares, _ = disagreement.source_shares(results, ranks=what == "ranks", right_only=True)
+            parts.append(disagreement.seed_intervals(shares, by).assign(study=name, what=what))
     found = pd.concat(parts, ignore_index=True)
-    found["order"] = found["source"].map(list(SOURCES).index)
-    return found.sort_values(["order"], kind="stable", ignore_index=True)
+    order = found["source"].map(list(SHARE_WORDS).index)
+    found = found.assign(order=order).sort_values("order", kind="stable", ignore_index=True)
+    return found[["study", "what", *by, "source", "share", "low", "high"]]
 
 
 def source_text(studies: Studies, by_layer: bool = False) -> pd.DataFrame:
-    """`source_table` as text: one row for each study (and layer) and for values and ranks, a column for each source."""
+    """`source_table` as text: one row for each study (and layer) and for values and ranks, a column for each part."""
     table = source_table(studies, by_layer)
     keys = ["study", "what", *(["layer_index", "layer"] if by_layer else [])]
     text = [
         share_text(row.share)
-        if pd.isna(row.low) or np.isclose(row.low, row.high)
+        if pd.isna(row.low)
         else f"{share_text(row.share)} ({share_text(row.low)} to {share_text(row.high)})"
         for row in table.itertuples()
     ]
     wide = table.assign(text=text).pivot(index=keys, columns="source", values="text").fillna(NO_VALUE)
-    wide = wide[[factor for factor in SOURCES if factor in wide]].rename(columns=SOURCES)
+    wide = wide[[part for part in SHARE_WORDS if part in wide]].rename(columns=SHARE_WORDS)
     if by_layer:
         wide = wide.droplevel("layer_index")
     return wide.rename_axis(columns=None)
 
 
 def variance_text(studies: Studies) -> pd.DataFrame:
-    """The analysis of variance behind the shares: main effects, interactions in pairs and the residual, as text."""
+    """The whole analysis of variance: main effects, each interaction of a pair and the residual, as text."""
     columns = {}
     for name, results in studies.items():
         for what in ("values", "ranks"):
-            shares, _ = disagreement.source_shares(results, ranks=what == "ranks")
+            shares, _ = disagreement.source_shares(results, ranks=what == "ranks", right_only=True)
             table = disagreement.overall_shares(shares).set_index("source")
             columns[name, what] = table["share"].map(share_text)
             left = f"{table['left_out'].iloc[0]:.1f} of {table[['left_out', 'compared']].iloc[0].sum():.0f}"
             columns[name, what]["measures left out, on average"] = left
     return pd.DataFrame(columns).fillna(NO_VALUE).rename_axis(index="term")
+
+
+def released_shares(studies: Studies) -> pd.DataFrame:
+    """What the released centring would add: rows study and values or ranks, with the table `released` at hand.
+
+    Of scores half of which are by the released code: `attributed`, the share of their spread that is covered by what
+    the defect adds to each score (`attributed_shares`), and `main` and `with_interactions`, the share of the factor
+    implementation in an analysis of variance, alone and with its interactions.
+    """
+    rows = {}
+    for name, results in studies.items():
+        for what in ("values", "ranks"):
+            attributed, factors = disagreement.attributed_shares(results, ranks=what == "ranks")
+            if IMPLEMENTATION not in factors:
+                continue
+            variance, _ = disagreement.source_shares(results, ranks=what == "ranks")
+            variance = disagreement.overall_shares(variance).set_index("source").loc[IMPLEMENTATION]
+            covered = disagreement.overall_shares(attributed).set_index("source").loc[IMPLEMENTATION, "share"]
+            rows[name, what] = {
+                "attributed": covered,
+                "main": variance["share"],
+                "with_interactions": variance["with_interactions"],
+            }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["attributed", "main", "with_interactions"])
+
+
+def released_shares_text(studies: Studies) -> pd.DataFrame:
+    """`released_shares` as text."""
+    table = released_shares(studies)
+    if table.empty:
+        return _not_computed()
+    names = {
+        "attributed": "covered by what the defect adds",
+        "main": "analysis of variance: main effect",
+        "with_interactions": "… with its interactions",
+    }
+    return table.map(share_text).rename(columns=names).rename_axis(index=["study", "of"])
 
 
 def released_scores(results: "Results", density: float = 0.1) -> pd.DataFrame | None:
@@ -420,14 +470,14 @@ def where_from(studies: Studies, density: float = 0.1) -> dict[str, str]:
     table = source_table(studies)
     first = next(iter(studies.values()))
     return {
-        "headline": _source_headline(table, first),
+        "headline": _source_headline(table),
         "source_bars": _source_caption(table),
         "source_layers": _source_layers(first),
+        "released_shares": _released_shares_sentence(studies),
         "released_lines": _released_sentence(first, density),
         "convergence_lines": _convergence_sentence(first),
         "ladder_lines": _ladder_sentence(first, density),
         "spectral": _spectral_sentence(studies),
-        "residual": _residual_sentence(studies),
         "parts": _parts_sentence(studies),
     }
 
@@ -436,48 +486,41 @@ def _shares_in(table: pd.DataFrame, study: str, what: str) -> pd.Series:
     return table[(table["study"] == study) & (table["what"] == what)].set_index("source")["share"]
 
 
-def _source_headline(table: pd.DataFrame, first: "Results") -> str:
-    study = table["study"].iloc[0]
-    right = [
-        disagreement.overall_shares(shares).set_index("source")["share"]
-        for shares, _ in (
-            disagreement.attributed_shares(first, ranks=ranks, right_only=True) for ranks in (False, True)
-        )
-    ]
-    words, of_ranks = (
-        listed(f"{share_text(share)} to {SOURCES[source]}" for source, share in shares.items()) for shares in right
-    )
-    text = (
-        f"Of the spread of the scores that the paper's five measures give to one layer at one level ({study}), all by "
-        f"the right formulas, {words} can be traced; of the spread of their ranks, {of_ranks}.{_negative(*right)}"
-    )
-    values, ranks = _shares_in(table, study, "values"), _shares_in(table, study, "ranks")
-    if "implementation" not in values:
-        return text
-    of_scores, of_orders = share_text(values["implementation"]), share_text(ranks["implementation"])
-    return (
-        f"{text} Were every score as likely to come from the released centring, that choice alone would be answerable "
-        f"for {of_scores} of the spread of scores and {of_orders} of that of ranks."
-    )
+def _over_studies(shares: Iterable[float]) -> str:
+    """The share, or the least and the greatest over studies."""
+    texts = list(dict.fromkeys(share_text(share) for share in sorted(shares)))
+    return texts[0] if len(texts) == 1 else f"{texts[0]} to {texts[-1]}"
 
 
-def _negative(*shares: pd.Series) -> str:
-    negative = any((each < -0.005).any() for each in shares)
-    return (
-        " A negative share is that of a source that makes scores more alike than they would be without it." * negative
-    )
+def _source_headline(table: pd.DataFrame) -> str:
+    """Which share each part has, over all studies, in words."""
+    sentences = []
+    for what, words in (("values", "how similar a layer is"), ("ranks", "which layers and levels are less similar")):
+        chosen = table[table["what"] == what].groupby("source", sort=False)["share"]
+        parts = {source: _over_studies(shares) for source, shares in chosen}
+        said = [f"{parts[source]} lies in {said}" for source, said in MAIN_WORDS.items() if source in parts]
+        if disagreement.INTERACTIONS in parts:
+            said.append(f"{parts[disagreement.INTERACTIONS]} in two of these together")
+        sentences.append(f"of the disagreement of the paper's five measures about {words}, {listed(said)}")
+    text = "; ".join(sentences)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _source_caption(table: pd.DataFrame) -> str:
     parts = []
-    for study in table["study"].unique():
-        for what in ("values", "ranks"):
-            shares = _shares_in(table, study, what)
-            parts.append(f"{SOURCES[shares.idxmax()]} for {what} of {study} ({share_text(shares.max())})")
-    text = f"The largest source is {listed(parts)}."
-    if "implementation" not in set(table["source"]):
-        return text
-    return f"{text} Half of these scores are by the released centring; it is not known that any printed score was."
+    for what in ("values", "ranks"):
+        largest = {study: _shares_in(table, study, what) for study in table["study"].unique()}
+        names = {shares.idxmax() for shares in largest.values()}
+        if len(names) == 1:
+            [name] = names
+            most = _over_studies(shares.max() for shares in largest.values())
+            parts.append(f"{SHARE_WORDS[name]} for {what} ({most})")
+        else:
+            parts += [
+                f"{SHARE_WORDS[shares.idxmax()]} for {what} of {study} ({share_text(shares.max())})"
+                for study, shares in largest.items()
+            ]
+    return f"The largest part is {listed(parts)}."
 
 
 def _source_layers(results: "Results") -> str:
@@ -487,7 +530,7 @@ def _source_layers(results: "Results") -> str:
     parts = []
     if len(view):
         most = view.loc[view["share"].idxmax()]
-        parts.append(f"the view accounts for most in {most['layer']} ({share_text(most['share'])})")
+        parts.append(f"the view alone accounts for most in {most['layer']} ({share_text(most['share'])})")
     genuine = table[table["source"] == disagreement.GENUINE]
     high, low = genuine.loc[genuine["share"].idxmax()], genuine.loc[genuine["share"].idxmin()]
     parts.append(
@@ -496,6 +539,18 @@ def _source_layers(results: "Results") -> str:
     )
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _released_shares_sentence(studies: Studies) -> str:
+    table = released_shares(studies)
+    if table.empty:
+        return NOT_COMPUTED
+    values, ranks = (table.xs(what, level=1) for what in ("values", "ranks"))
+    return (
+        f"Were half of all scores computed by the released centring, what it adds to linear CKA would cover "
+        f"{_over_studies(values['attributed'])} of the spread of values and {_over_studies(ranks['attributed'])} of "
+        f"that of ranks."
+    )
 
 
 def _released_sentence(results: "Results", density: float) -> str:
@@ -553,24 +608,6 @@ def _spectral_sentence(studies: Studies) -> str:
                 f"{share_text(rest)} with both together ({name})"
             )
     return f"Over the plane of the spectral family, {'; '.join(parts)}." if parts else NOT_COMPUTED
-
-
-def _residual_sentence(studies: Studies) -> str:
-    parts = []
-    for name, results in studies.items():
-        shares, _ = disagreement.source_shares(results)
-        overall = disagreement.overall_shares(shares).set_index("source")["share"]
-        pairs = overall[[source for source in overall.index if disagreement.shares.TIMES in source]].sum()
-        main = 1 - pairs - overall[disagreement.RESIDUAL]
-        parts.append(
-            f"main effects hold {share_text(main)}, interactions in pairs {share_text(pairs)} and the residual "
-            f"{_small(overall[disagreement.RESIDUAL])} ({name})"
-        )
-    return f"Of the sums of squares of the values, {'; '.join(parts)}."
-
-
-def _small(share: float) -> str:
-    return share_text(share) if share > 5e-4 else "nothing"
 
 
 def _parts_sentence(studies: Studies) -> str:

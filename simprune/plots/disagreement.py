@@ -16,11 +16,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune import disagreement
-from simprune.disagreement import LADDER, SOURCES
+from simprune.disagreement import LADDER
 from simprune.findings import (
     CORRECTION_WORDS,
     NOT_COMPUTED,
     PER_CENT,
+    SHARE_WORDS,
     TEST_TITLES,
     densities,
     detection_summary,
@@ -52,7 +53,14 @@ if TYPE_CHECKING:
 
 Studies = Mapping[str, "Results"]
 
-SOURCE_COLOURS = {"implementation": "#b3226b", "view": "#0077bb", "correction": "#c8791a", "measure": "#6b6b6b"}
+# Main effects are saturated, what takes several choices together is pale: ground and colour of the numbers on it.
+PART_COLOURS = {
+    "measure": ("#5b5b5b", "white"),
+    "view": ("#0077bb", "white"),
+    "correction": ("#b8690f", "white"),
+    "interactions": ("#c9b8dd", "#1a1a1a"),
+    "residual": ("#e6e6e6", "#1a1a1a"),
+}
 SCALE_LOOKS = {"value": ("as it is", "none", 7.5), "sibling": ("against siblings", "#1a1a1a", 4.5)}
 VIEW_MARKERS = {"flatten": "o", "channels": "s", "pooled": "^"}
 CORRECTION_COLOURS = {"none": "#08306b", "chance": "#d55e00", "debiased": "#4c9a2a"}
@@ -153,7 +161,7 @@ def conclusions_map(studies: Studies, view: str = "flatten", density: float = 0.
 
 
 def source_bars(studies: Studies) -> Figure:
-    """Share of each source in the spread of scores: a bar for values and one for ranks of each study."""
+    """Share of each part in the spread of scores: a bar for values and one for ranks of each study."""
     table = source_table(studies)
     rows = [(study, what) for study in studies for what in ("values", "ranks")]
     with new_figure(height=0.36 * len(rows) + 1.3) as (figure, _):
@@ -162,38 +170,40 @@ def source_bars(studies: Studies) -> Figure:
             shares = table[(table["study"] == study) & (table["what"] == what)].set_index("source")["share"]
             _stack(axes.barh, [place], pd.DataFrame([shares]), axes)
         axes.set_yticks(range(len(rows)), [f"{study}\n{what}" for study, what in rows])
+        axes.set_xlim(0, 1)
         axes.invert_yaxis()
         axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}{PER_CENT}"))
         axes.set_xlabel("share of the spread between scores of one layer and level")
         axes.grid(axis="y", visible=False)
-        _source_legend(figure, table["source"].unique())
+        _part_legend(figure, table["source"].unique())
     return figure
 
 
 def _stack(bar, places: list[float], shares: pd.DataFrame, axes: Axes) -> None:
-    """Bars of shares on top of each other; negative ones run the other way."""
-    up, down = np.zeros(len(shares)), np.zeros(len(shares))
-    for source in (factor for factor in SOURCES if factor in shares):
-        share = shares[source].fillna(0).to_numpy(float)
-        start = np.where(share >= 0, up, down)
-        which = "left" if bar.__name__ == "barh" else "bottom"
-        bar(places, share, 0.72, **{which: start}, color=SOURCE_COLOURS[source], edgecolor="white", linewidth=0.6)
-        for place, value, begin in zip(places, share, start, strict=True):
+    """Bars of shares end to end, those above 7 % with their number."""
+    start = np.zeros(len(shares))
+    horizontal = bar.__name__ == "barh"
+    for part in (name for name in SHARE_WORDS if name in shares):
+        share = shares[part].fillna(0).to_numpy(float)
+        ground, ink = PART_COLOURS[part]
+        begin = {"left" if horizontal else "bottom": start}
+        bar(places, share, 0.72, **begin, color=ground, edgecolor="white", linewidth=0.6)
+        for place, value, low in zip(places, share, start, strict=True):
             if value > 0.07:
-                x, y = (begin + value / 2, place) if which == "left" else (place, begin + value / 2)
-                axes.text(x, y, f"{100 * value:.0f}", color="white", ha="center", va="center", size=7.5)
-        up, down = up + np.maximum(share, 0), down + np.minimum(share, 0)
+                x, y = (low + value / 2, place) if horizontal else (place, low + value / 2)
+                axes.text(x, y, f"{100 * value:.0f}", color=ink, ha="center", va="center", size=7.5)
+        start = start + share
 
 
-def _source_legend(figure: Figure, sources) -> None:
+def _part_legend(figure: Figure, parts) -> None:
     handles = [
-        Patch(color=SOURCE_COLOURS[name], label=words) for name, words in SOURCES.items() if name in set(sources)
+        Patch(color=PART_COLOURS[name][0], label=words) for name, words in SHARE_WORDS.items() if name in set(parts)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(handles) > 2 else len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
 
 
 def source_layers(studies: Studies) -> Figure:
-    """Share of each source layer by layer in the first study: above for values, below for ranks."""
+    """Share of each part layer by layer in the first study: above for values, below for ranks."""
     name, results = next(iter(studies.items()))
     table = source_table({name: results}, by_layer=True)
     layers = table.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
@@ -202,11 +212,12 @@ def source_layers(studies: Studies) -> Figure:
             wide = table[table["what"] == what].pivot(index="layer_index", columns="source", values="share")
             _stack(axes.bar, list(range(len(wide))), wide.loc[layers.index], axes)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}{PER_CENT}"))
+            axes.set_ylim(0, 1)
             axes.set_title(what, loc="left")
             axes.grid(axis="x", visible=False)
         layer_axis(axes, layers)
         figure.supylabel("share of the spread", fontsize=9)
-        _source_legend(figure, table["source"].unique())
+        _part_legend(figure, table["source"].unique())
     return figure
 
 
