@@ -129,6 +129,19 @@ def test_the_parts_are_those_of_scores_by_the_right_formulas(studies):
         assert np.allclose(before["share"], findings.source_table({NAME: without})["share"])
 
 
+def test_layers_without_positions_leave_nothing_to_the_view():
+    results = planted.everything()
+    table = results.similarity
+    spread = table["view"].map({"flatten": 0.0, "channels": 0.2, "pooled": 0.4})
+    by_measure = table["measure"].map({name: place / 50 for place, name in enumerate(planted.FAIR)}).fillna(0)
+    table["value"] = 0.5 + by_measure + spread.where(table["layer_index"] < 2, 0)
+    bare = planted.results(table)
+    said = findings.where_from({NAME: bare})["positions"].replace("\u00a0", " ")
+    assert "of the spread of values goes to the view alone" in said and said.endswith("100 % goes to the measure.")
+    only = planted.results(table[table["layer_index"] < 2])
+    assert "of one kind" in findings.where_from({NAME: only})["positions"]
+
+
 def test_what_the_released_centring_would_add_is_told_apart_from_the_measures(studies, bare):
     table = findings.released_shares(studies)
     assert len(table) == 2 * len(studies) and (table["main"] <= table["with_interactions"]).all()

@@ -473,6 +473,7 @@ def where_from(studies: Studies, density: float = 0.1) -> dict[str, str]:
         "headline": _source_headline(table),
         "source_bars": _source_caption(table),
         "source_layers": _source_layers(first),
+        "positions": _positions_sentence(studies),
         "released_shares": _released_shares_sentence(studies),
         "released_lines": _released_sentence(first, density),
         "convergence_lines": _convergence_sentence(first),
@@ -539,6 +540,30 @@ def _source_layers(results: "Results") -> str:
     )
     text = ", ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _positions_sentence(studies: Studies) -> str:
+    """Whether the view or the measure is behind the spread, in layers with positions and in those without."""
+    kinds: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
+    for results in studies.values():
+        shares, _ = disagreement.source_shares(results, right_only=True)
+        views = shares[shares["source"] == "view"].groupby("layer")["sum_of_squares"].sum()
+        positions = shares["layer"].isin(views.index[views > disagreement.shares.NOTHING])
+        for kind, found in kinds.items():
+            if (positions == kind).any():
+                table = disagreement.seed_intervals(shares[positions == kind])
+                for source, share in table.set_index("source")["share"].items():
+                    found.setdefault(source, []).append(share)
+    with_, without = kinds[True], kinds[False]
+    if not with_ or not without:
+        return "All layers that are compared are of one kind: with positions, or without."
+    pairs = f", {_over_studies(with_[disagreement.INTERACTIONS])} to two of them together"
+    return (
+        f"In convolutional and pooling layers, where there is a view to choose, {_over_studies(with_['view'])} of the "
+        f"spread of values goes to the view alone, {_over_studies(with_[disagreement.GENUINE])} to the measure"
+        f"{pairs if disagreement.INTERACTIONS in with_ else ''}; in layers without positions all views are one, and "
+        f"{_over_studies(without[disagreement.GENUINE])} goes to the measure."
+    )
 
 
 def _released_shares_sentence(studies: Studies) -> str:
