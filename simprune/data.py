@@ -278,9 +278,10 @@ def load(name: str, root: str | Path | None = None, *, download: bool = False) -
 
 
 def state_of_files(name: str, root: str | Path | None = None) -> str:
-    """Checksum of the paths, sizes and times of change of the files that `load` would read, reading none.
+    """Checksum of the paths of the files that `load` would read and of what is in them, decoding none.
 
-    Where it is the same, so is the fingerprint. Raises `InputError` where there is nothing to load.
+    Where it is the same, so is the fingerprint. Their times of change do not count: they may stay the same when a file
+    is replaced, or the clock be set back. Raises `InputError` where there is nothing to load.
     """
     check_dataset(name)
     if name.startswith(FOLDER_PREFIX):
@@ -302,8 +303,12 @@ def state_of_files(name: str, root: str | Path | None = None) -> str:
             files = [file for group in shards.values() for file in group]
     digest = hashlib.sha256()
     for file in files:
-        stat = file.stat()
-        digest.update(f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        try:
+            with open(file, "rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise _corrupt(file, error.strerror or error) from error
+        digest.update(f"{file.resolve()}\0{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
@@ -781,6 +786,9 @@ def _list_images(folder: Path) -> dict[str, list[Path]]:
         listed[directory.name] = sorted(
             path for path in directory.iterdir() if path.suffix.lower() in IMG_EXTENSIONS and path.name[0] != "."
         )
+        odd = next((path for path in listed[directory.name] if not path.is_file()), None)
+        if odd is not None:  # a folder, a broken link, a device: reading it may never end
+            raise InputError(f"data: {odd} is not a file")
         if not listed[directory.name]:
             raise InputError(f"data: {directory} has no images ({', '.join(IMG_EXTENSIONS)})")
     if not listed:

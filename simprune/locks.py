@@ -4,10 +4,11 @@ A lock is one of the operating system's on an open file: it ends with the proces
 that no lock is ever left behind. The files stay; they are empty but for a word on who holds the lock.
 """
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +16,9 @@ try:
     import fcntl
 except ImportError:  # not a Unix: processes there are on their own
     fcntl = None
+
+# What file systems that know no locks answer. Any other error is one, and ends the run: it must not write unlocked.
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 
 
 @contextmanager
@@ -27,8 +31,11 @@ def locked(file: Path, waiting: Callable[[str], None] | None = None) -> Iterator
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "a+", encoding="utf-8") as stream:
         if fcntl is not None:
-            with suppress(OSError):  # the file system knows no locks
+            try:
                 _acquire(stream, waiting)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {socket.gethostname()}")
         stream.flush()

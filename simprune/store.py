@@ -129,7 +129,7 @@ class Store:
     def writing(self, experiment: Experiment, seed: int, say: Say) -> Iterator[None]:
         """The right to write the tables of one seed; waits for a process that has it, and says so."""
         with self._lock(f"{experiment.name}-seed-{seed}", f"the results of seed {seed}", say):
-            remove_leftovers(self.directory(experiment) / f"seed-{seed}")
+            remove_leftovers(self.directory(experiment) / f"seed-{seed}", say)
             yield
 
     @contextmanager
@@ -140,7 +140,7 @@ class Store:
         """
         folder = self._network_file(experiment, seed, level).parent
         with self._lock(f"{folder.parent.name}-seed-{seed}", f"the networks of seed {seed}", say):
-            remove_leftovers(folder)
+            remove_leftovers(folder, say)
             yield
 
     def _lock(self, name: str, what: str, say: Say) -> AbstractContextManager[None]:
@@ -196,12 +196,21 @@ class Store:
         write_text(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
         return dataclasses.replace(result, provenance=provenance, directory=directory)
 
-    def read_diagnostics(self, experiment: Experiment, seed: int, networks: str) -> dict[str, pd.DataFrame]:
-        """The stored diagnostics of one seed that were made of these networks (`SeedResult.networks`), by name."""
+    def read_diagnostics(
+        self, experiment: Experiment, seed: int, networks: str, mend: Say | None = None
+    ) -> dict[str, pd.DataFrame]:
+        """The stored diagnostics of one seed that were made of these networks (`SeedResult.networks`), by name.
+
+        `mend`, for who has the right to write it: sets aside what is corrupt, and is told so.
+        """
         found = {}
         for root in (self.shipped, self.root):  # the user's are taken before the shipped ones
             if root is not None:
-                found |= _read_diagnostics(root / experiment.name / f"seed-{seed}", experiment, networks)
+                place = root / experiment.name / f"seed-{seed}"
+                tables, corrupt = _read_diagnostics(place, experiment, networks)
+                found |= tables
+                for file in corrupt if mend is not None and root is self.root else []:
+                    _set_aside(file, mend)
         return found
 
     def write_diagnostics(
@@ -293,6 +302,7 @@ class Store:
             "fingerprint": fingerprint,
             "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
         }
+        facts["facts_sha256"] = _facts_checksum(facts)
         file.with_suffix(".json").unlink(missing_ok=True)
         write_bytes(file, buffer.getvalue())
         write_text(file.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
@@ -326,14 +336,32 @@ def _read_json(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def _read_bytes(file: Path) -> bytes | None:
+    """What is in a file; None if there is none."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:  # a folder, a bad sector
+        raise _Corrupt(file, f"it can't be read: {error.strerror or error}") from error
+
+
+def _facts_checksum(facts: dict[str, Any]) -> str:
+    """Checksum of what is said of a network, itself apart."""
+    rest = {name: value for name, value in facts.items() if name != "facts_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def _read_network(file: Path, fingerprint: str) -> Checkpoint | None:
     described = file.with_suffix(".json")
     facts = _read_json(described)
-    if not facts and described.is_file():
+    if not facts and described.exists():
         raise _Corrupt(described, "it is not a JSON object")
-    try:
-        data = file.read_bytes()
-    except OSError:
+    # The networks of version 0.1.0 say nothing of this checksum.
+    if facts.get("facts_sha256", _facts_checksum(facts)) != _facts_checksum(facts):
+        raise _Corrupt(described, "its checksum is not the one in it")
+    data = _read_bytes(file)
+    if data is None:
         return None
     if facts.get("fingerprint") != fingerprint:
         return None
@@ -343,6 +371,8 @@ def _read_network(file: Path, fingerprint: str) -> Checkpoint | None:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what it likes; weights_only keeps it from running anything
         raise _Corrupt(file, "it holds no weights") from error
+    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise _Corrupt(file, "it holds no weights")
     return Checkpoint(state, facts)
 
 
@@ -356,7 +386,7 @@ def _read_seed(place: Path, experiment: Experiment) -> SeedResult | None:
     described = place / "provenance.json"
     provenance = _read_json(described)
     if not provenance:
-        if described.is_file():
+        if described.exists():
             raise _Corrupt(described, "it is not a JSON object")
         return None
     if (provenance.get("schema"), provenance.get("key")) != (RESULTS_SCHEMA, experiment.key):
@@ -368,18 +398,24 @@ def _read_seed(place: Path, experiment: Experiment) -> SeedResult | None:
         raise _Corrupt(described, "it does not say how long the run took")
     tables = {}
     for table in TABLES:
-        file = place / f"{table}.parquet"
-        try:
-            data = file.read_bytes()
-        except OSError:
+        read = _read_table(place / f"{table}.parquet", sums.get(table), described)
+        if read is None:
             return None
-        if hashlib.sha256(data).hexdigest() != sums.get(table):
-            raise _Corrupt(file, f"its checksum is not the one in {described.name}")
-        try:
-            tables[table] = pd.read_parquet(io.BytesIO(data))
-        except Exception as error:  # the reader raises what it likes
-            raise _Corrupt(file, "it is not a Parquet table") from error
+        tables[table] = read
     return SeedResult(**tables, provenance=provenance, directory=place.parent)
+
+
+def _read_table(file: Path, checksum: object, described: Path) -> pd.DataFrame | None:
+    """The table in a file with this checksum, which is written in `described`; None if there is none."""
+    data = _read_bytes(file)
+    if data is None:
+        return None
+    if hashlib.sha256(data).hexdigest() != checksum:
+        raise _Corrupt(file, f"its checksum is not the one in {described.name}")
+    try:
+        return pd.read_parquet(io.BytesIO(data))
+    except Exception as error:  # the reader raises what it likes
+        raise _Corrupt(file, "it is not a Parquet table") from error
 
 
 def _diagnostics_listed(place: Path, experiment: Experiment, networks: str) -> dict[str, dict[str, Any]]:
@@ -391,19 +427,23 @@ def _diagnostics_listed(place: Path, experiment: Experiment, networks: str) -> d
     return tables if isinstance(tables, dict) else {}
 
 
-def _read_diagnostics(place: Path, experiment: Experiment, networks: str) -> dict[str, pd.DataFrame]:
-    """Those of the listed tables that are there, whole."""
-    tables = {}
+def _read_diagnostics(
+    place: Path, experiment: Experiment, networks: str
+) -> tuple[dict[str, pd.DataFrame], list[_Corrupt]]:
+    """Those of the listed tables that are there, whole; and the files that are not as they were written."""
+    described, tables, corrupt = place / "diagnostics.json", {}, []
+    if described.exists() and not _read_json(described):
+        return {}, [_Corrupt(described, "it is not a JSON object")]
     for name, facts in _diagnostics_listed(place, experiment, networks).items():
         if not name.isidentifier() or not isinstance(facts, dict):  # not written by simprune
             continue
         try:
-            data = (place / f"diagnostics-{name}.parquet").read_bytes()
-            if hashlib.sha256(data).hexdigest() == facts.get("sha256"):
-                tables[name] = pd.read_parquet(io.BytesIO(data))
-        except (OSError, ValueError):  # not there, or no Parquet table
-            continue
-    return tables
+            table = _read_table(place / f"diagnostics-{name}.parquet", facts.get("sha256"), described)
+        except _Corrupt as file:
+            corrupt.append(file)
+        else:
+            tables |= {name: table} if table is not None else {}
+    return tables, corrupt
 
 
 def _parquet(table: pd.DataFrame) -> bytes:
@@ -412,10 +452,14 @@ def _parquet(table: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, say: Say | None = None) -> None:
     """Remove the files that writers who were killed left half-written in a folder. For who may write there."""
-    for file in folder.glob(f".*{TEMPORARY}*"):
+    left = list(folder.glob(f".*{TEMPORARY}*"))
+    for file in left:
         file.unlink(missing_ok=True)
+    if left and say is not None:
+        files = "1 half-written file" if len(left) == 1 else f"{len(left)} half-written files"
+        say(f"store: {files} of a run that was stopped {'is' if len(left) == 1 else 'are'} removed from {folder}")
 
 
 def write_bytes(file: Path, data: bytes) -> None:

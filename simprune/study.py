@@ -255,9 +255,9 @@ class _Study:
             "precision": "bfloat16 and float32" if mixed else "float32",
         }
 
-    def diagnosed(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
+    def diagnosed(self, seed: int, result: SeedResult, mend: Say | None = None) -> dict[str, pd.DataFrame]:
         """The stored diagnostics of the networks of a result."""
-        return self.store.read_diagnostics(self.experiment, seed, result.networks)
+        return self.store.read_diagnostics(self.experiment, seed, result.networks, mend)
 
     def diagnose(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
         """All diagnostics of the networks of a result, stored or computed; each is stored when it is done."""
@@ -270,7 +270,7 @@ class _Study:
 
     def _diagnose(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
         """Compute and store the diagnostics that are still missing."""
-        found = self.diagnosed(seed, result) if self.resume else {}
+        found = self.diagnosed(seed, result, self.warn) if self.resume else {}
         missing = [name for name in diagnostic_tables.TABLES if name not in found]
         networks = _Chain(self, seed).probed(result)
         density = result.performance.set_index("level")["density"]
@@ -353,6 +353,7 @@ class _Chain:
         levels = self.experiment.levels if levels is None else levels
         facts = self._present(0, levels)
         missing = levels + 1 - len(facts)
+        self._say_found(len(facts), levels)
         if missing:
             epochs = missing * self.experiment.epochs
             with _progress(self.study.console, f"seed {self.seed}: training", epochs) as bar:
@@ -361,6 +362,15 @@ class _Chain:
                 facts += self._train(1, levels, bar) if levels else []
         self._sums = {level: fact["sha256"] for level, fact in enumerate(facts)}
         return facts
+
+    def _say_found(self, found: int, levels: int) -> None:
+        """Say which networks are in the store; nothing where none is, or none but a sibling was asked for."""
+        if found and levels:
+            which = "level 0 of {} is" if found == 1 else f"levels 0 to {found - 1} of {{}} are"
+            rest = "the rest is trained" if found <= levels else "nothing is trained"
+            self.study.console.print(
+                f"seed {self.seed}: {which.format(levels)} in the store, {rest}", highlight=False, soft_wrap=True
+            )
 
     def _train(self, first: int, last: int, bar: "_Bar") -> list[dict[str, Any]]:
         """Train those networks from level `first` to level `last` that are missing, with the right to write them."""

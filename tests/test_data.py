@@ -658,6 +658,37 @@ def test_the_state_of_files_changes_when_a_file_does_and_only_then(tmp_path):
     assert data.state_of_files("fashion_mnist_mini") == data.state_of_files("fashion_mnist_mini")
 
 
+def test_the_state_of_files_is_that_of_what_is_in_them_whatever_their_times(tmp_path):
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name in data._IDX_FILES:
+        (folder / name).write_bytes(b"0123")
+    before, file = data.state_of_files("mnist", tmp_path), folder / data._IDX_FILES[0]
+    os.utime(file, (0, 0))
+    assert data.state_of_files("mnist", tmp_path) == before
+    file.write_bytes(b"0124")
+    os.utime(file, (0, 0))
+    assert data.state_of_files("mnist", tmp_path) != before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "broken link"])
+def test_what_is_called_an_image_and_is_no_file_is_refused_and_not_read(kind, tmp_path):
+    for split in ("train", "test"):
+        for label in "ab":
+            (tmp_path / split / label).mkdir(parents=True)
+            Image.new("L", (8, 8), 7).save(tmp_path / split / label / "0.png")
+    odd = tmp_path / "test" / "b" / "1.png"
+    {
+        "pipe": lambda: os.mkfifo(odd),
+        "device": lambda: odd.symlink_to("/dev/zero"),
+        "folder": odd.mkdir,
+        "broken link": lambda: odd.symlink_to("nowhere"),
+    }[kind]()
+    for read in (data.load, data.state_of_files):
+        with pytest.raises(InputError, match=f"data: {odd} is not a file"):
+            read(f"folder:{tmp_path}")
+
+
 def test_files_that_are_not_there_have_no_state(tmp_path, monkeypatch):
     monkeypatch.delenv("SIMPRUNE_DATA", raising=False)
     for name in ("mnist", "svhn", f"folder:{tmp_path}"):

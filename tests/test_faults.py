@@ -117,6 +117,61 @@ def test_a_clock_that_jumped_changes_nothing(stored, undisturbed, capsys):
     assert "read from" in capsys.readouterr().err
 
 
+def test_a_clock_that_stands_still_hides_no_change_of_the_data(tmp_path, capsys):
+    """Files of other images may have the size and the times of the files before them."""
+    import numpy as np
+    from PIL import Image
+
+    def draw(first):
+        for number in range(16):
+            file = tmp_path / "own" / ("train", "test")[number % 2] / "ab"[number // 2 % 2] / f"{number}.bmp"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(first + number).integers(0, 255, (28, 28), dtype=np.uint8)
+            Image.fromarray(pixels).save(file)
+            os.utime(file, (10**9, 10**9))
+
+    own = TINY.replace(dataset=f"folder:{tmp_path / 'own'}", train_size="all", batch_size=8, probe_size=8)
+    draw(0)
+    before = simprune.run(own, store=tmp_path / "store", device="cpu", progress=False)
+    draw(100)
+    after = simprune.run(own, store=tmp_path / "store", device="cpu")
+    assert "was made from other data" in capsys.readouterr().err
+    assert after.provenance["data"] != before.provenance["data"] and not equal(after, before)
+
+
+def test_a_clock_that_runs_backwards_changes_nothing(tmp_path, undisturbed, monkeypatch):
+    """Every look at a clock that can be set gives an earlier time than the one before."""
+    import datetime as real
+
+    class Backwards(real.datetime):
+        looks = 0
+
+        @classmethod
+        def now(cls, tz=None):
+            cls.looks += 1
+            return real.datetime(2000, 1, 1, tzinfo=tz) - real.timedelta(days=cls.looks)
+
+    monkeypatch.setattr("simprune.study.datetime.datetime", Backwards)
+    monkeypatch.setattr(time, "time", iter(range(10**9, 0, -1000)).__next__)
+    assert equal(run(tmp_path), undisturbed) and equal(run(tmp_path), undisturbed)
+
+
+def test_a_run_says_what_it_found_of_one_that_was_killed(stored, undisturbed, capsys):
+    for file in [*stored.rglob("*.parquet"), *stored.rglob("level-01.*")]:
+        file.unlink()
+    (stored / undisturbed.directory.name / "seed-0" / f".similarity.parquet{store_module.TEMPORARY}x").write_bytes(
+        b"half"
+    )
+    assert equal(simprune.run(TINY, store=stored, device="cpu"), undisturbed)
+    said = capsys.readouterr().err
+    assert "seed 0: level 0 of 1 is in the store, the rest is trained\n" in said
+    assert "1 half-written file of a run that was stopped is removed" in said
+    for file in stored.rglob("*.parquet"):
+        file.unlink()
+    assert equal(simprune.run(TINY, store=stored, device="cpu"), undisturbed)
+    assert "seed 0: levels 0 to 1 of 1 are in the store, nothing is trained\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("writes", [1, 4, 9])
 def test_a_full_disk_stops_a_run_in_one_sentence_and_with_room_it_goes_on(writes, tmp_path, undisturbed, monkeypatch):
     real, calls = os.fsync, []
@@ -205,6 +260,22 @@ def test_locks_are_done_without_where_the_file_system_has_none(tmp_path, monkeyp
     monkeypatch.setattr("fcntl.flock", unsupported)
     with locked(tmp_path / "lock", pytest.fail):
         pass
+
+
+def test_an_error_while_waiting_is_not_taken_for_a_file_system_without_locks(tmp_path):
+    context = multiprocessing.get_context("fork")
+    held, leave = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(tmp_path / "lock", held, leave))
+    holder.start()
+    assert held.wait(60)
+
+    def waiting(who):
+        raise BrokenPipeError("nobody reads what is said")
+
+    with pytest.raises(BrokenPipeError), locked(tmp_path / "lock", waiting):
+        pytest.fail("two hold one lock")
+    leave.set()
+    holder.join()
 
 
 # A real process -----------------------------------------------------------------------------------------------------

@@ -1,3 +1,5 @@
+import hashlib
+import io
 import json
 import os
 
@@ -121,6 +123,67 @@ def test_a_damaged_network_is_ignored(store, suffix):
     assert store.read_network(EXPERIMENT, 0, 0, "data") is None
 
 
+@pytest.mark.parametrize("change", [{"performance": {"test_accuracy": 0.95}}, {"sparsity": []}, {"more": 1}])
+def test_what_was_measured_on_a_network_is_not_read_once_it_has_changed(store, change):
+    facts = {"performance": {"test_accuracy": 0.85}, "sparsity": [{"layer": "fc1"}]}
+    store.write_network(EXPERIMENT, 0, 0, "data", Checkpoint({"weight": torch.ones(3)}, facts))
+    (file,) = store.root.rglob("level-00.json")
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps(whole | change))
+    said = []
+    assert store.read_network(EXPERIMENT, 0, 0, "data", said.append) is None
+    assert len(said) == 1 and f"{file} is corrupt" in said[0]
+    # Networks of earlier versions say nothing of a checksum of this file.
+    file.write_text(json.dumps({name: value for name, value in whole.items() if name != "facts_sha256"}))
+    assert store.read_network(EXPERIMENT, 0, 0, "data").facts["performance"] == facts["performance"]
+
+
+class Fatal:
+    """Unpickling this writes a file."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
+@pytest.mark.parametrize("held", ["code", "list", "other things"])
+def test_a_foreign_file_with_the_right_checksum_runs_no_code_and_is_set_aside(store, tmp_path, held):
+    content = {"code": {"weight": Fatal(tmp_path / "ran")}, "list": [torch.ones(3)], "other things": {"weight": 1}}[
+        held
+    ]
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    store.write_network(EXPERIMENT, 0, 0, "data", Checkpoint({"weight": torch.ones(3)}, {}))
+    (file,) = store.root.rglob("level-00.pt")
+    file.write_bytes(buffer.getvalue())
+    facts = {"fingerprint": "data", "sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+    file.with_suffix(".json").write_text(json.dumps(facts))
+    said = []
+    assert store.read_network(EXPERIMENT, 0, 0, "data", said.append) is None
+    assert said == [
+        f"store: {file} is corrupt (it holds no weights); it is set aside as level-00.pt.corrupt and made again"
+    ]
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["level-00.pt", "level-00.json", "similarity.parquet", "provenance.json"])
+def test_a_folder_where_a_file_should_be_is_named_and_set_aside(store, name):
+    store.write_network(EXPERIMENT, 0, 0, "data", Checkpoint({"weight": torch.ones(3)}, {}))
+    store.write_seed(EXPERIMENT, 0, result())
+    (file,) = store.root.rglob(name)
+    file.unlink()
+    file.mkdir()
+    said = []
+    store.read_network(EXPERIMENT, 0, 0, "data", said.append)
+    store.read_seed(EXPERIMENT, 0, said.append)
+    assert len(said) == 1 and f"{file} is corrupt" in said[0] and file.with_name(f"{name}.corrupt").is_dir()
+    store.write_network(EXPERIMENT, 0, 0, "data", Checkpoint({"weight": torch.ones(3)}, {}))
+    store.write_seed(EXPERIMENT, 0, result())
+    assert store.read_network(EXPERIMENT, 0, 0, "data") and store.read_seed(EXPERIMENT, 0)
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     file = tmp_path / "file"
     write_bytes(file, b"old")
@@ -182,6 +245,18 @@ def test_a_damaged_table_of_diagnostics_is_ignored_and_the_others_are_not(store,
     if damage != "missing":
         file.write_bytes({"truncated": data[:-9], "emptied": b""}[damage])
     assert set(store.read_diagnostics(EXPERIMENT, 0, networks)) == {"spectral"}
+
+
+@pytest.mark.parametrize("name", ["diagnostics-nulls.parquet", "diagnostics.json"])
+def test_damaged_diagnostics_are_named_and_set_aside_by_who_may_write(store, name):
+    networks = result().networks
+    store.write_diagnostics(EXPERIMENT, 0, networks, "nulls", diagnostics(0.1), {})
+    file = store.directory(EXPERIMENT) / "seed-0" / name
+    file.write_bytes(file.read_bytes()[:-9])
+    said = []
+    assert store.read_diagnostics(EXPERIMENT, 0, networks) == {} and file.exists()
+    assert store.read_diagnostics(EXPERIMENT, 0, networks, said.append) == {} and not file.exists()
+    assert len(said) == 1 and f"{file} is corrupt" in said[0] and file.with_name(f"{name}.corrupt").exists()
 
 
 def test_diagnostics_of_another_schema_are_ignored(store, monkeypatch):
