@@ -217,8 +217,12 @@ def book(
     root: Annotated[Path, typer.Option(help="The project's folder, with _config.yml in it.")] = Path("."),
 ) -> None:
     """Execute the notebooks with papermill and build the book."""
+    from simprune.errors import check_choice
+    from simprune.experiment import PROFILES
     from simprune.publishing import publish
 
+    if profile is not None:
+        check_choice("profile", profile, PROFILES)
     index = publish(root, parameters={"profile": profile} if profile else None)
     console.print(f"The book: {index}", soft_wrap=True)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from simprune.errors import InputError, check_choice, shown
+from simprune.errors import InputError, check_choice, check_path, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -285,7 +285,7 @@ def state_of_files(name: str, root: str | Path | None = None) -> str:
     """
     check_dataset(name)
     if name.startswith(FOLDER_PREFIX):
-        folder = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
+        folder = check_path("dataset", name.removeprefix(FOLDER_PREFIX))
         files = [
             file for split in ("train", "test") for group in _list_images(folder / split).values() for file in group
         ]
@@ -490,13 +490,13 @@ _HUB_FOLDER = {
 
 
 def _data_root(name: str, root: str | Path | None, download: bool) -> Path:
-    given = root or os.environ.get("SIMPRUNE_DATA")
-    if not given:
+    given = os.environ.get("SIMPRUNE_DATA", "") if root is None or (isinstance(root, str) and not root) else root
+    if isinstance(given, str) and not given:
         raise InputError(
             f"data: {name} needs a data folder and none is given: name one with --data DIR or SIMPRUNE_DATA "
             f"(and --download to fetch the files into it), or use fashion_mnist_mini, which needs none"
         )
-    path = Path(given).expanduser()
+    path = check_path("data", given)
     if path.is_dir() or (download and not path.exists()):
         return path
     raise InputError(
@@ -751,7 +751,7 @@ def _in_mode(image: "Image", mode: str) -> "Image":
 
 
 def _load_folder(name: str) -> Dataset:
-    folder = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
+    folder = check_path("dataset", name.removeprefix(FOLDER_PREFIX))
     listed = {split: _list_images(folder / split) for split in ("train", "test")}
     classes = tuple(sorted(listed["train"]))
     odd = sorted(set(listed["train"]) ^ set(listed["test"]))

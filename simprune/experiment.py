@@ -293,8 +293,16 @@ class Experiment:
 
     @classmethod
     def from_json(cls, text: str) -> "Experiment":
-        """The experiment that `to_json` wrote."""
-        return cls(**json.loads(text))
+        """The experiment that `to_json` wrote. Raises `InputError` for other text."""
+        try:
+            fields = json.loads(text)
+        except (TypeError, ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict):
+            raise InputError(f"experiment: {shown(text)} is not the JSON of an experiment")
+        for name in fields:
+            check_choice("experiment", name, [field.name for field in dataclasses.fields(cls)])
+        return cls(**fields)
 
 
 def _checksum(fields: dict[str, Any]) -> str:

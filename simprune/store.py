@@ -31,7 +31,7 @@ import pandas as pd
 import torch
 
 from simprune.diagnostics import DIAGNOSTICS_SCHEMA
-from simprune.errors import InputError
+from simprune.errors import InputError, check_path
 from simprune.experiment import RESULTS_SCHEMA, Experiment
 from simprune.locks import locked
 
@@ -99,7 +99,7 @@ class Store:
     """A folder of results that may be written, before a folder of results that are only read."""
 
     def __init__(self, root: str | os.PathLike | None = None, shipped: Path | None = SHIPPED):
-        self.root = Path(root) if root is not None else default_root()
+        self.root = check_path("store", default_root() if root is None else root)
         self.shipped = shipped
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"store: {str(self.root)!r} is a file, not a folder")

@@ -30,7 +30,7 @@ from simprune import data as datasets
 from simprune import diagnostics as diagnostic_tables
 from simprune import models, pruning, resources
 from simprune.comparison import RunComparison, Snapshot
-from simprune.errors import InputError, check_choice
+from simprune.errors import InputError, check_choice, shown
 from simprune.experiment import ALL, Experiment
 from simprune.measures import MEASURES
 from simprune.representations import VIEWS, extract
@@ -82,6 +82,7 @@ def run(
     in the store: none but a missing sibling is trained for them. Raises `InputError`, before any work and with
     nothing written, if what was given can't be run; and where networks that diagnostics need are not in the store.
     """
+    _check_experiment(experiment)
     console = Console(stderr=True, quiet=not progress, force_jupyter=False)
     study = _Study(experiment, data, Store(store), _device(device), resume, download, console)
     seeds = [study.seed(seed) for seed in experiment.seeds]
@@ -95,6 +96,7 @@ def load(experiment: Experiment, *, store: str | PathLike | None = None) -> Resu
 
     Raises `InputError` if a seed or a score that the experiment asks for is not stored.
     """
+    _check_experiment(experiment)
     place = Store(store)
     found = []
     for seed in experiment.seeds:
@@ -110,6 +112,11 @@ def load(experiment: Experiment, *, store: str | PathLike | None = None) -> Resu
         for seed, result in zip(experiment.seeds, found, strict=True)
     ]
     return _collect(experiment, found, tables)
+
+
+def _check_experiment(experiment: object) -> None:
+    if not isinstance(experiment, Experiment):
+        raise InputError(f"experiment: {shown(experiment)} is not an Experiment; make one with simprune.Experiment(…)")
 
 
 def _scores(experiment: Experiment) -> set[tuple[str, str, str]]:

@@ -1,21 +1,31 @@
 """Random input for the public interfaces, and what may come of it: a result, or one clear sentence.
 
-Each `check_*` takes one random input. `tests/test_fuzz.py` gives each a seeded sample, the slow lane many.
+Each `check_*` takes an empty folder and one random input. `INTERFACES`, at the end, is the table of them:
+`tests/test_fuzz.py` gives each a seeded sample, the slow lane many.
 """
 
+import importlib.util
 import io
 import json
 import os
+import sys
+import tempfile
 import time
 import warnings
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import simprune
 from simprune import data, study
 from simprune.cli import main
 from simprune.comparison import REFERENCES, compare
@@ -96,6 +106,13 @@ anything = st.one_of(
     st.text(max_size=30),
     st.lists(st.one_of(st.sampled_from(NAMES), st.integers(), st.text(max_size=5)), max_size=4),
 )
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda children: st.one_of(
+        st.lists(children, max_size=3), st.dictionaries(st.text(max_size=8), children, max_size=3)
+    ),
+    max_leaves=8,
+)
 FIELDS = {
     "architecture": st.sampled_from(list(ARCHITECTURES)),
     "dataset": st.sampled_from(list(DATASETS)),
@@ -127,13 +144,30 @@ experiments = st.fixed_dictionaries({}, optional={name: st.one_of(value, anythin
 likely_experiments = st.fixed_dictionaries({}, optional=FIELDS)
 
 
-def check_experiment(fields: dict) -> None:
+def check_experiment(place: Path, fields: dict) -> None:
     """An experiment, or a refusal; an experiment has a name that is one folder's, and survives its JSON."""
     with refused_or_done():
         experiment = Experiment(**fields)
         assert Experiment.from_json(experiment.to_json()) == experiment
         assert "/" not in experiment.name and "\0" not in experiment.name and len(os.fsencode(experiment.name)) < 240
         experiment.network_key(0), experiment.network_key(1)
+
+
+@st.composite
+def texts(draw):
+    """The JSON of an experiment with other values, other names or other text in it."""
+    fields = json.loads(Experiment().to_json()) | draw(st.dictionaries(st.sampled_from(list(FIELDS)), json_values))
+    if draw(st.booleans()):
+        fields |= draw(st.dictionaries(st.text(max_size=8), json_values, max_size=2))
+    text = json.dumps(fields)
+    cut = draw(st.one_of(st.just(len(text)), st.integers(0, len(text))))
+    return draw(st.sampled_from([text[:cut], json.dumps(draw(json_values)), "[" * 10**5, "9" * 5000, "", "\0"]))
+
+
+def check_json(place: Path, text: str) -> None:
+    """An experiment from text, or a refusal."""
+    with refused_or_done():
+        assert isinstance(Experiment.from_json(text), Experiment)
 
 
 # Arrays -------------------------------------------------------------------------------------------------------------
@@ -183,7 +217,7 @@ comparisons = st.fixed_dictionaries(
 )
 
 
-def check_comparison(arguments: dict) -> None:
+def check_comparison(place: Path, arguments: dict) -> None:
     """A table with a value or a reason in every row, or a refusal."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -191,6 +225,21 @@ def check_comparison(arguments: dict) -> None:
             table = compare(**arguments)
             assert list(table.columns) == ["value", "status"]
             assert table["value"].notna().eq(~table["status"].str.startswith("undefined")).all()
+
+
+numbers = st.one_of(st.floats(), st.integers(-3, 10**3), st.floats(0, 4), anything)
+spectral = st.fixed_dictionaries(
+    {"X": arrays(), "Y": arrays(), "alpha": numbers, "p": numbers},
+    optional={"view": st.one_of(st.sampled_from(VIEWS), anything)},
+)
+
+
+def check_spectral(place: Path, arguments: dict) -> None:
+    """A similarity between 0 and 1, or a refusal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with refused_or_done():
+            assert -1e-6 <= simprune.spectral_similarity(**arguments) <= 1 + 1e-6
 
 
 # Files of arrays ----------------------------------------------------------------------------------------------------
@@ -229,16 +278,14 @@ npy_files = st.one_of(
 )
 
 
-def check_npy_file(content: bytes | str, place: Path) -> None:
+def check_npy_file(place: Path, content: bytes | str) -> None:
     """`simprune compare` on two such files."""
     file = place / "x.npy"
     if isinstance(content, bytes):
         file.write_bytes(content)
     else:
         file = {"directory": place, "missing": place / "none.npy", "device": Path("/dev/zero")}[content]
-    check_command_line(["compare", str(file), str(file), "--measures", "linear_cka"])
-    if isinstance(content, bytes):
-        file.unlink()
+    check_command_line(place, ["compare", str(file), str(file), "--measures", "linear_cka"])
 
 
 # The command line ---------------------------------------------------------------------------------------------------
@@ -246,7 +293,8 @@ def check_npy_file(content: bytes | str, place: Path) -> None:
 OPTIONS = """--profile --seeds --levels --rate --criterion --scope --retraining --rewind-step --one-shot --keep-output
 --epochs --width --train-size --batch-size --learning-rate --momentum --weight-decay --schedule --augmentation
 --probe-size --views --measures --references --data --store --device --resume --no-resume --progress --no-progress
---diagnostics --help --debugger -x --view --seed""".split()
+--diagnostics --help --debugger -x --view --seed --root""".split()
+COMMANDS = ("run", "list", "compare", "book")
 WORDS = [
     "run",
     "list",
@@ -290,10 +338,16 @@ pairs = st.one_of(
 command_lines = st.builds(
     lambda start, rest: [*start, *(word for pair in rest for word in pair)],
     st.sampled_from(
-        [["run", "lenet5", "fashion_mnist_mini"], ["run", "lenet5", "mnist"], ["run"], ["list"], ["compare"], []]
+        [["run", "lenet5", "fashion_mnist_mini"], ["run", "lenet5", "mnist"], *([word] for word in COMMANDS), []]
     ),
     st.lists(pairs, max_size=5),
-).filter(lambda arguments: "book" not in arguments and "--debug" not in arguments)
+).filter(lambda arguments: "--debug" not in arguments and not _outside(arguments))
+
+
+def _outside(words: list[str]) -> bool:
+    """Whether a command may write a store outside of the folder that it runs in."""
+    stores = [word.strip() for option, word in pairwise(words) if option == "--store"]
+    return any(store.startswith(("/", "..")) and not store.startswith("/dev/null") for store in stores)
 
 
 class Trained(Exception):
@@ -315,13 +369,13 @@ def no_training():
         study._Chain.train = real
 
 
-def check_command_line(arguments: list[str]) -> None:
+def check_command_line(place: Path, arguments: list[str]) -> None:
     """Status 0, or 2 with a line or two and nothing written; status 1 only where work had begun."""
     store = Path(os.environ["SIMPRUNE_STORE"])
-    before = sorted(store.rglob("*"))
+    before = [sorted(folder.rglob("*")) for folder in (store, place)]
     out, errors, status = io.StringIO(), io.StringIO(), 0
     clock = time.process_time()
-    with no_training(), redirect_stdout(out), redirect_stderr(errors), warnings.catch_warnings():
+    with chdir(place), no_training(), redirect_stdout(out), redirect_stderr(errors), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             main(arguments)
@@ -334,27 +388,95 @@ def check_command_line(arguments: list[str]) -> None:
         assert "Trained" in said, said
     else:
         assert status in (0, 2), said
-        assert sorted(store.rglob("*")) == before
+        assert [sorted(folder.rglob("*")) for folder in (store, place)] == before
     if status == 2:
         assert said.startswith("simprune: ") and said.strip().count("\n") <= 1, said
+
+
+# Calls of run and load ---------------------------------------------------------------------------------------------
+
+# Relative, so that what is accepted is written in the folder of the test.
+folders = st.one_of(
+    anything.filter(lambda value: not isinstance(value, str) or not value.startswith(("/", ".."))),
+    st.sampled_from([None, ".", "new", "new/below", "file", "file/below", Path("new"), "/dev/null", "/dev/null/below"]),
+)
+flags = st.sampled_from([None, True, False])
+calls = st.fixed_dictionaries(
+    {"experiment": st.one_of(st.sampled_from([Experiment(), Experiment(dataset="mnist")]), anything)},
+    optional={
+        "data": folders,
+        "store": folders,
+        "device": st.one_of(st.sampled_from(study.DEVICES), anything),
+        "resume": flags,
+        "progress": flags,
+        "diagnostics": flags,
+    },
+)
+
+
+def check_call(place: Path, arguments: dict) -> None:
+    """A run that would train now, or a refusal with nothing written; nothing to load, and a refusal."""
+    (place / "file").touch()
+    with chdir(place), no_training(), redirect_stderr(io.StringIO()):
+        with refused_or_done():
+            try:
+                study.run(**arguments)
+            except InputError:
+                assert [file.name for file in place.iterdir()] == ["file"]
+                raise
+            except Trained:
+                pass
+        with refused_or_done():
+            loaded = study.load(arguments["experiment"], store=arguments.get("store"))
+            assert loaded.experiment == arguments["experiment"]
+
+
+# Tables of runs -----------------------------------------------------------------------------------------------------
+
+
+def _sweep():
+    """The module workflow/runs.py, which is no part of the package."""
+    file = Path(__file__).resolve().parent.parent / "workflow" / "runs.py"
+    spec = importlib.util.spec_from_file_location("sweep_runs", file)
+    module = sys.modules["sweep_runs"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SWEEP = _sweep()
+cells = st.one_of(
+    st.sampled_from([*NAMES, "0", "0 1 2", "", " ", "-1", '"', "'a b'", "--levels 3", "\0", "#", "a,b", "\n", "\r"]),
+    st.text(max_size=5),
+)
+tables = st.builds(
+    lambda heading, rows, more: "\n".join([heading, *(",".join(row) for row in rows)]).encode(errors="replace") + more,
+    st.one_of(st.just(",".join(SWEEP.COLUMNS)), st.text(max_size=30)),
+    st.lists(st.lists(cells, min_size=6, max_size=8), max_size=4),
+    st.one_of(st.just(b""), st.binary(max_size=20)),
+)
+
+
+def check_table(place: Path, content: bytes) -> None:
+    """Runs with names that are those of files and differ, or a `ValueError` of one sentence."""
+    (place / "runs.csv").write_bytes(content)
+    try:
+        runs = SWEEP.read(place / "runs.csv")
+    except ValueError as error:
+        sentence(str(error))
+    else:
+        assert runs
+        for name, run in runs.items():
+            assert name == run.name and "/" not in name and "\0" not in name and all(run.arguments)
 
 
 # The store ----------------------------------------------------------------------------------------------------------
 
 EXPERIMENT = Experiment(levels=1, measures=("nbs",))
-json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
-    lambda children: st.one_of(
-        st.lists(children, max_size=3), st.dictionaries(st.text(max_size=8), children, max_size=3)
-    ),
-    max_leaves=8,
-)
+MEASURED = {"performance": {"level": 0, "test_accuracy": 0.5}, "sparsity": []}
 
 
 def fill(store: Store) -> list[Path]:
-    """Store a result and a network; their files."""
-    import pandas as pd
-
+    """Store a result, its diagnostics and a network; their files."""
     performance = pd.DataFrame({"seed": [0], "level": [0], "density": [1.0], "seconds": [1.0]})
     similarity = pd.DataFrame(
         {"seed": [0], "reference": ["dense"], "view": ["flatten"], "measure": ["nbs"], "value": [1.0]}
@@ -362,13 +484,17 @@ def fill(store: Store) -> list[Path]:
     provenance = {"data": {"fingerprint": "f" * 16, "source": "embedded"}, "duration": 1.0}
     store.prepare()
     store.write_seed(EXPERIMENT, 0, SeedResult(performance, similarity, performance, provenance))
-    store.write_network(EXPERIMENT, 0, 0, "f" * 16, Checkpoint({"weight": torch.ones(3)}, {"performance": {}}))
+    store.write_diagnostics(EXPERIMENT, 0, "networks", "nulls", similarity, {"seconds": 1.0})
+    store.write_network(EXPERIMENT, 0, 0, "f" * 16, Checkpoint({"weight": torch.ones(3)}, MEASURED))
     store.remember_fingerprint("files", "f" * 16)
     return sorted(file for file in store.root.rglob("*") if file.is_file() and ".locks" not in file.parts)
 
 
+FILES = 11  # that `fill` writes
+
+
 @st.composite
-def damages(draw, files: int):
+def damages(draw):
     """Which file is damaged, and what is in it then: of its own bytes, other JSON, or anything."""
     kind = draw(st.sampled_from(["cut", "bytes", "json", "fields", "swap", "binary", "directory"]))
     detail = draw(
@@ -379,12 +505,12 @@ def damages(draw, files: int):
             ),
             "json": json_values,
             "fields": st.tuples(st.integers(0, 9), json_values),
-            "swap": st.integers(0, files - 1),
+            "swap": st.integers(0, FILES - 1),
             "binary": st.binary(max_size=80),
             "directory": st.none(),
         }[kind]
     )
-    return draw(st.integers(0, files - 1)), kind, detail
+    return draw(st.integers(0, FILES - 1)), kind, detail
 
 
 def damage(files: list[Path], number: int, kind: str, detail) -> None:
@@ -414,10 +540,12 @@ def damage(files: list[Path], number: int, kind: str, detail) -> None:
         file.write_bytes(content)
 
 
-def check_store(place: Path, number: int, kind: str, detail) -> None:
+def check_store(place: Path, damaged: tuple) -> None:
     """A damaged store is read as what is whole in it, or refused; and can be written again."""
+    number, kind, detail = damaged
     store = Store(place, shipped=None)
     files = fill(store)
+    assert len(files) == FILES
     before = store.read_seed(EXPERIMENT, 0)[0]
     damage(files, number, kind, detail)
     said = []
@@ -428,16 +556,21 @@ def check_store(place: Path, number: int, kind: str, detail) -> None:
                 assert result.performance.equals(before.performance) and result.similarity.equals(before.similarity)
                 assert isinstance(result.provenance["data"]["fingerprint"], object)
             checkpoint = store.read_network(EXPERIMENT, 0, 0, "f" * 16, mend)
-            assert checkpoint is None or torch.equal(checkpoint.state["weight"], torch.ones(3))
+            if checkpoint is not None:
+                assert torch.equal(checkpoint.state["weight"], torch.ones(3))
+                assert MEASURED.items() <= checkpoint.facts.items()
+            for table in store.read_diagnostics(EXPERIMENT, 0, "networks", mend).values():
+                assert table.equals(before.similarity)
         assert store.fingerprint("files") is None or isinstance(store.fingerprint("files"), str)
         for experiment, _ in store.stored():
             assert experiment.name == EXPERIMENT.name
         for text in said:
             sentence(text)
-        if kind != "directory":
+        if kind != "directory" or said:
             fill(store)
             assert len(store.read_seed(EXPERIMENT, 0)) == 1
             assert store.read_network(EXPERIMENT, 0, 0, "f" * 16) is not None
+            assert set(store.read_diagnostics(EXPERIMENT, 0, "networks")) == {"nulls"}
 
 
 # Data files ---------------------------------------------------------------------------------------------------------
@@ -507,8 +640,14 @@ def _load(name: str, root: Path | None = None) -> None:
             assert data.state_of_files(name, root)
 
 
-def check_folder(images: list[bytes], ending: str, place: Path) -> None:
+folders_of_images = st.tuples(
+    st.lists(image_files, min_size=2, max_size=5), st.sampled_from([".png", ".jpg", ".TIFF", ".txt"])
+)
+
+
+def check_folder(place: Path, given: tuple) -> None:
     """One's own images, of which some are none."""
+    images, ending = given
     for number, content in enumerate(images):
         for split in ("train", "test"):
             file = place / split / "ab"[number % 2] / f"{number}{ending}"
@@ -517,17 +656,70 @@ def check_folder(images: list[bytes], ending: str, place: Path) -> None:
     _load(f"folder:{place}")
 
 
-def check_parquet(train: bytes, test: bytes, place: Path) -> None:
+def check_parquet(place: Path, given: tuple) -> None:
     """Parquet files of the Hub's layout."""
+    train, test = given
     (place / "mnist").mkdir(parents=True, exist_ok=True)
     for split, content in (("train", train), ("test", test)):
         (place / "mnist" / f"{split}-00000-of-00001.parquet").write_bytes(content)
     _load("mnist", place)
 
 
-def check_torchvision(name: str, contents: list[bytes], place: Path) -> None:
+files_of_torchvision = st.tuples(
+    st.sampled_from(["mnist", "cifar10", "cifar100", "svhn"]), st.lists(idx_files, min_size=1, max_size=4)
+)
+
+
+def check_torchvision(place: Path, given: tuple) -> None:
     """Files of torchvision's layout."""
+    name, contents = given
     for number, file in enumerate(data._TORCHVISION_FILES[name]):
         (place / file).parent.mkdir(parents=True, exist_ok=True)
         (place / file).write_bytes(contents[number % len(contents)])
     _load(name, place)
+
+
+# All of them --------------------------------------------------------------------------------------------------------
+
+
+class Interface(NamedTuple):
+    """The inputs of a public interface, what is checked of each, and how many the sample takes."""
+
+    inputs: st.SearchStrategy
+    check: Callable
+    sample: int = 25
+
+
+INTERFACES = {
+    "experiments": Interface(st.one_of(experiments, likely_experiments), check_experiment, 60),
+    "experiments as text": Interface(texts(), check_json),
+    "arrays to compare": Interface(comparisons, check_comparison, 60),
+    "arrays and exponents": Interface(spectral, check_spectral),
+    "files of arrays": Interface(npy_files, check_npy_file),
+    "command lines": Interface(command_lines, check_command_line),
+    "calls of run and load": Interface(calls, check_call),
+    "tables of runs": Interface(tables, check_table),
+    "damaged stores": Interface(damages(), check_store),
+    "folders of images": Interface(folders_of_images, check_folder),
+    "parquet files": Interface(st.tuples(parquet_files, parquet_files), check_parquet),
+    "files of torchvision": Interface(files_of_torchvision, check_torchvision),
+}
+
+
+def give(interface: Interface, number: int, derandomize: bool) -> None:
+    """Give an interface that many random inputs; with `derandomize` the same at every call."""
+
+    @settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=derandomize,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(interface.inputs)
+    def one(given):
+        with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
+            interface.check(Path(place), given)
+
+    one()

@@ -114,6 +114,9 @@ def test_compare_prints_the_scores_of_two_files(tmp_path, capsys):
         (["walk"], "No such command 'walk'"),
         (["compare", "none.npy", "none.npy"], "X: 'none.npy' can't be read (No such file or directory)"),
         (["book", "--root", "nowhere"], "_config.yml"),
+        (["book", "--profile", "fast"], "profile: 'fast' is not one of quick, laptop, paper"),
+        (["run", "lenet5", "fashion_mnist_mini", "--store", "x" * 3000], "can't be used (File name too long)"),
+        (["run", "lenet5", "mnist", "--data", "~nobody-of-this-name"], "is not a path"),
     ],
 )
 def test_wrong_arguments_end_with_status_two_in_a_line_or_two_and_write_nothing(arguments, message, tmp_path, capsys):

@@ -64,6 +64,7 @@ def test_runs_that_differ_in_options_or_in_the_path_of_their_data_have_other_nam
         (["lenet5,mnist,quick,0,lr_rewind,magnitude,,"], "row 1 has not one cell for each column"),
         (["lenet5,mnist,quick,,lr_rewind,magnitude,"], "row 1 has an empty cell"),
         (["lenet5,mnist,quick,a,lr_rewind,magnitude,"], "the seed 'a' is not a whole number"),
+        (['lenet5,"mnist,quick,0,lr_rewind,magnitude,'], r"it is no CSV file \(unexpected end of data\)"),
     ],
 )
 def test_a_table_that_can_not_be_read_is_refused(runs, tmp_path, rows, message):

@@ -61,6 +61,13 @@ class Run:
 
 def read(table: str | Path) -> dict[str, Run]:
     """The runs of a table by name, each once. Raises `ValueError` for a table that can't be read as one."""
+    try:
+        return _read(table)
+    except (csv.Error, UnicodeDecodeError) as error:  # a quote that is not closed, other than text
+        raise ValueError(f"{table}: it is no CSV file ({error})") from None
+
+
+def _read(table: str | Path) -> dict[str, Run]:
     runs = {}
     with open(table, newline="", encoding="utf-8") as stream:
         rows = csv.DictReader((line for line in stream if not line.startswith("#")), strict=True)

@@ -7,12 +7,13 @@ alpha says how much the variance of a direction counts, p whether a few well-ali
 """
 
 from collections.abc import Sequence
+from numbers import Real
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from simprune.errors import InputError
+from simprune.errors import InputError, shown
 from simprune.measures.core import Pair, pair_of
 
 
@@ -31,11 +32,11 @@ def spectral_map(
 ) -> pd.DataFrame:
     """Return s(alpha, p) for each of `alphas` (index) and `ps` (columns); see `spectral_similarity`."""
     for alpha in alphas:
-        if not 0 <= alpha < float("inf"):
-            raise InputError(f"alpha: {alpha!r} is not a finite number of at least 0")
+        if not isinstance(alpha, Real) or not 0 <= alpha < float("inf"):
+            raise InputError(f"alpha: {shown(alpha)} is not a finite number of at least 0")
     for p in ps:
-        if not p >= 1:
-            raise InputError(f"p: {p!r} is not at least 1")
+        if not isinstance(p, Real) or not p >= 1:
+            raise InputError(f"p: {shown(p)} is not a number of at least 1")
     pair = pair_of(X, Y, view)
     for name, side in (("X", pair.x), ("Y", pair.y)):
         if side.rank == 0:
