@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 PINS   := $(shell $(PYTHON) -c 'import hashlib, json, tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(hashlib.sha256(json.dumps([t["build-system"], t["project"]]).encode()).hexdigest()[:12])' 2>/dev/null)
 STAMP  := $(VENV)/installed-$(PINS)
 
-.PHONY: install test test-slow test-browser book clean help
+.PHONY: install test test-slow test-browser book pdf clean help
 
 help:
 	@echo "make install       prepare $(VENV)"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow     run the slow lane too: kills, full disks, sweeps, many random inputs (an hour or more)"
 	@echo "make test-browser  look at every page of the built book in a browser (after make book; needs chromium and npm)"
 	@echo "make book          run the notebooks live and build the book at _build/html/index.html"
+	@echo "make pdf           print the built book to _build/pdf/book.pdf (after make book; needs chromium)"
 	@echo "make clean         remove what was built (not $(VENV), not your results)"
 
 install: $(STAMP)
@@ -50,6 +51,9 @@ test-browser: $(STAMP)
 
 book: $(STAMP)
 	@$(BIN)/simprune book
+
+pdf: $(STAMP)
+	@$(BIN)/python -m simprune.printing
 
 clean:
 	@rm -rf _build book/executed .snakemake

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from simprune import publishing
+from simprune import printing, publishing
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = publishing.toc_pages(CHECKOUT)
@@ -168,6 +168,16 @@ def test_internal_links_lead_somewhere(pages):
             if target.endswith(".html"):
                 assert target in pages, (name, link)
                 assert not address.fragment or address.fragment in pages[target].ids, (name, link)
+
+
+def test_the_book_to_print_holds_every_page_and_its_links_lead_somewhere(html, root, tmp_path):
+    path = tmp_path / "book.html"
+    path.write_text(printing.one_page(root, html, PAGES), encoding="utf-8")
+    printed = Page(path)
+    assert len(re.findall(r'class="printed-page"', path.read_text(encoding="utf-8"))) == len(PAGES)
+    within = {link.removeprefix("#") for link in printed.links if link.startswith("#")}
+    assert within <= printed.ids
+    assert "Show the code" not in "".join(printed.text)
 
 
 # Nothing from elsewhere -------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_every_public_name_is_there_and_says_what_it_is():
 def test_every_module_imports_only_modules_above_it():
     order = (
         "errors locks data models training pruning representations measures comparison diagnostics experiment "
-        "resources store study disagreement grounding findings plots publishing cli __main__"
+        "resources store study disagreement grounding findings plots publishing printing cli __main__"
     ).split()
     for file in sorted((ROOT / "simprune").rglob("*.py")):
         module = file.relative_to(ROOT / "simprune").parts[0].removesuffix(".py")
