@@ -233,3 +233,13 @@ def test_the_table_of_invariances_is_that_of_the_registry():
         marked = {kind for kind, words in findings.INVARIANCE_WORDS.items() if row[words] == "✓"}
         assert marked == set(findings.INVARIANCE_WORDS) & set(MEASURES[measure].invariances)
         assert (row["symmetric"] == "✓") == MEASURES[measure].symmetric
+
+
+def test_a_table_of_words_has_no_counting_index_and_names_each_cells_column():
+    table = pd.DataFrame({"claim": ["a < b", "c"], "verdict": ["holds", "does not"]})
+    html = findings.TextTable(table)._repr_html_()
+    assert '<th scope="row">a &lt; b</th><td data-column="verdict">holds</td>' in html
+    assert html.count("<th") - html.count("<thead") == 4
+    named = findings.TextTable(table.set_index("claim"))._repr_html_()
+    assert named == html
+    assert "holds" in repr(findings.TextTable(table))

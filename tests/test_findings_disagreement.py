@@ -225,9 +225,21 @@ def test_the_guide_answers_each_question_with_the_best_of_its_tests(boards, stud
     assert same["measure"] != "Mean CCA" and same["above chance"] == "100\u00a0%"
 
 
+def test_the_guide_in_words_has_a_row_for_each_question_with_all_its_procedures(boards, studies):
+    table = findings.guide(boards, studies)
+    words = findings.guide_in_words(table)
+    assert list(words["question"]) == [advice.question for advice in claims_of.GUIDE]
+    assert sum(use.count(";") + 1 for use in words["use"]) == len(table)
+    first = table.iloc[0]
+    assert words["use"][0].startswith(f"{first['measure']}, {first['view']}, {first['correction']}")
+    assert words["above chance"][0] == first["above chance"]
+
+
 def test_a_question_without_tests_says_so(studies):
     table = findings.guide({}, studies)
     assert (table["why"] == findings.NOT_COMPUTED).all()
+    words = findings.guide_in_words(table)
+    assert set(words["use"]) == {findings.NO_VALUE} and set(words["why"]) == {findings.NOT_COMPUTED}
     assert findings.guide_sentences({}, studies)["headline"] == findings.NOT_COMPUTED
 
 

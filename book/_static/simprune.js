@@ -24,6 +24,13 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
+/* Cells of a table that hold a phrase rather than a number may wrap. */
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("table.dataframe:not(.words) :is(td, tbody th)").forEach((cell) => {
+    if (cell.textContent.trim().length > 32) cell.classList.add("phrase");
+  });
+});
+
 /* Under each figure and table of numbers, a way to take it away. */
 document.addEventListener("DOMContentLoaded", () => {
   const link = (text, attributes) => Object.assign(document.createElement("a"), { textContent: text, ...attributes });
@@ -39,6 +46,11 @@ document.addEventListener("DOMContentLoaded", () => {
     const figure = image.closest("figure");
     const name = `${figure.id || page}.png`;
     figure.querySelector("figcaption")?.append(line(link("Download this figure (PNG)", { href: image.src, download: name })));
+    // On a small screen one wants to see it larger.
+    if (image.closest("a")) return;
+    const whole = link("", { href: image.src });
+    image.replaceWith(whole);
+    whole.append(image);
   });
 
   const field = (text) => `"${text.trim().replaceAll('"', '""')}"`;

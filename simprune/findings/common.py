@@ -1,6 +1,7 @@
 """What all tables and sentences share: choosing scores, summing them up over seeds, names and numbers as text."""
 
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -150,3 +151,28 @@ def spread(summary: pd.Series, form) -> str:
 
 def score_text(value: float) -> str:
     return f"{value:.3f}"
+
+
+class TextTable:
+    """A table of words: on a page its cells wrap, and where a page is narrow each row becomes a block of its own.
+
+    An index that counts rows says nothing and is left out; the first column names the row.
+    """
+
+    def __init__(self, table: pd.DataFrame):
+        self.table = table.reset_index() if table.index.names != [None] else table
+
+    def __repr__(self) -> str:
+        return self.table.to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        names = [escape(str(name)) for name in self.table.columns]
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
+        rows = ""
+        for row in self.table.astype(str).itertuples(index=False):
+            first, *others = (escape(text) for text in row)
+            cells = "".join(
+                f'<td data-column="{name}">{text}</td>' for name, text in zip(names[1:], others, strict=True)
+            )
+            rows += f'<tr><th scope="row">{first}</th>{cells}</tr>\n'
+        return f'<table class="dataframe words">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>'

@@ -365,6 +365,25 @@ def guide(boards: Boards, studies: Studies) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna(NO_VALUE)
 
 
+def guide_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `guide` with a row for each question: what to use, how far above chance the best is, and why."""
+    rows = []
+    for question, near in table.groupby(table["question"].replace("", None).ffill(), sort=False):
+        best = near.iloc[0]
+        rows.append(
+            {
+                "question": question,
+                "use": "; ".join(f"{row.measure}, {row.view}, {row.correction}" for row in near.itertuples())
+                if "measure" in near and best["measure"] != NO_VALUE
+                else NO_VALUE,
+                "above chance": best.get("above chance", NO_VALUE),
+                "compare with": best.get("compare with", NO_VALUE),
+                "why": best["why"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def _merit(boards: Boards, tests: Sequence[str]) -> pd.DataFrame:
     """Procedures by their mean score over tests, chance 0 and the best 1, with the scores themselves."""
     tables = []
