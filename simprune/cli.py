@@ -231,6 +231,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; leaves with the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a sign that a terminal or a log can't show is no reason to fail
+            stream.reconfigure(errors="replace")
     try:
         # Depending on its version typer returns 130 for Ctrl-C, or raises Abort.
         status = app([a for a in arguments if a != "--debug"], standalone_mode=False) or 0

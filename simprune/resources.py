@@ -3,7 +3,7 @@
 import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ DECOMPOSED = 2  # float64 copies of the layer that is being decomposed
 ROWS_MATRICES = 6  # n × n matrices of a layer that one reference keeps
 CHECKPOINT_OVERHEAD = 30_000  # bytes of a network's files that are not weights
 SCORE = 8  # bytes of one score in a compressed table
+# Where Linux says what limits there are, and which of them hold for this process.
+GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,24 @@ def amount(size: float) -> str:
 
 def total_memory() -> float | None:
     """Bytes of memory that this process may have: the machine's, or less where a limit is set on its group."""
-    known = [_sysconf("SC_PHYS_PAGES"), _number(Path("/sys/fs/cgroup/memory.max"))]
+    known = [_sysconf("SC_PHYS_PAGES"), *_group_limits()]
     return min((size for size in known if size is not None), default=None)
+
+
+def _group_limits() -> Iterator[float | None]:
+    """The limits of the control groups that this process is in, as batch systems and containers set them."""
+    yield _number(GROUPS / "memory.max")
+    try:
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for _, kinds, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if kinds == "" or "memory" in kinds.split(","):  # the second version of groups, or the first
+            root, name = (GROUPS / "memory", "memory.limit_in_bytes") if kinds else (GROUPS, "memory.max")
+            own = root / path.lstrip("/")
+            for group in (own, *own.parents):
+                if group == root or root in group.parents:
+                    yield _number(group / name)
 
 
 def available_memory() -> float | None:

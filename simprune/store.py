@@ -183,7 +183,7 @@ class Store:
     def write_seed(self, experiment: Experiment, seed: int, result: SeedResult) -> SeedResult:
         """Write the tables of one seed, replacing what was there; return them with their place."""
         directory = self.directory(experiment)
-        self._write_shared(directory / "experiment.json", experiment.replace(seeds=(seed,)).to_json() + "\n")
+        self._write_description(experiment, seed)
         target = directory / f"seed-{seed}"
         target.mkdir(parents=True, exist_ok=True)
         (target / "provenance.json").unlink(missing_ok=True)  # from here on the old tables no longer count
@@ -195,6 +195,25 @@ class Store:
         provenance = {**result.provenance, "schema": RESULTS_SCHEMA, "key": experiment.key, "sha256": sums}
         write_text(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
         return dataclasses.replace(result, provenance=provenance, directory=directory)
+
+    def mend_description(self, experiment: Experiment, say: Say) -> None:
+        """Write `experiment.json` of a result again where it is not as it was written; the tables do without it."""
+        file = self.directory(experiment) / "experiment.json"
+        try:
+            if Experiment.from_json(file.read_text()).key == experiment.key:
+                return
+        except (OSError, ValueError):  # not there, not an experiment
+            pass
+        try:
+            if file.exists():
+                _set_aside(_Corrupt(file, "it is not that of this experiment"), say)
+            self._write_description(experiment, experiment.seeds[0])
+        except OSError:  # a store that may only be read
+            pass
+
+    def _write_description(self, experiment: Experiment, seed: int) -> None:
+        file = self.directory(experiment) / "experiment.json"
+        self._write_shared(file, experiment.replace(seeds=(seed,)).to_json() + "\n")
 
     def read_diagnostics(
         self, experiment: Experiment, seed: int, networks: str, mend: Say | None = None

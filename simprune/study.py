@@ -209,6 +209,8 @@ class _Study:
         """The results of one seed, stored or computed."""
         result, _ = self._complete(seed)
         if result is not None:
+            if result.directory == self.store.directory(self.experiment):
+                self.store.mend_description(self.experiment, self.warn)
             return result
         _ = self.dataset  # refuses what can't be run
         with self.store.writing(self.experiment, seed, self.warn):

@@ -152,6 +152,18 @@ def test_a_failed_run_ends_with_status_one_and_shows_its_traceback_only_when_ask
         main(["run", "lenet5", "fashion_mnist_mini", "--debug"])
 
 
+def test_what_a_terminal_can_not_show_is_replaced_there(monkeypatch):
+    import io
+    import sys
+
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    with pytest.raises(SystemExit) as exit:
+        main(["list"])
+    shown.flush()
+    assert not exit.value.code and b"linear_cka" in shown.buffer.getvalue()
+
+
 def test_an_interrupted_run_ends_with_status_130(monkeypatch, capsys):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt

@@ -98,6 +98,16 @@ def test_a_network_with_other_shapes_is_not_taken_for_one_of_the_experiment(stor
     assert equal(run(stored), undisturbed)
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b'{"architecture": "vgg"}', b"\xff"])
+def test_a_damaged_description_of_a_result_is_named_and_written_again(content, stored, undisturbed, capsys):
+    file = stored / undisturbed.directory.name / "experiment.json"
+    file.write_bytes(content)
+    assert equal(run(stored), undisturbed)
+    assert f"{file} is corrupt (it is not that of this experiment)" in capsys.readouterr().err
+    assert [experiment.name for experiment, _ in Store(stored, shipped=None).stored()] == [TINY.name]
+    assert equal(run(stored), undisturbed) and not capsys.readouterr().err
+
+
 def test_files_that_a_killed_run_left_half_written_are_removed(stored, undisturbed):
     left = [file.with_name(f".{file.name}{store_module.TEMPORARY}abc") for file in stored.rglob("*.pt")]
     left.append(stored / f".store.json{store_module.TEMPORARY}x")

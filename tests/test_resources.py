@@ -59,6 +59,27 @@ def test_what_may_not_fit_is_said_and_tried():
     assert len(said) == 1
 
 
+@pytest.mark.parametrize(
+    ("own", "files", "limit"),
+    [
+        ("0::/slurm/job_7/step\n", {"slurm/job_7/memory.max": "4000000", "slurm/memory.max": "max"}, 4e6),
+        ("0::/\n", {"memory.max": "5000000"}, 5e6),
+        ("0::/a\n", {"memory.max": "5000000", "a/memory.max": "7000000"}, 5e6),
+        ("4:cpu:/a\n5:memory:/a/b\n", {"memory/a/memory.limit_in_bytes": "6000000"}, 6e6),
+        ("nonsense", {}, None),
+    ],
+)
+def test_the_limits_of_the_group_that_a_job_runs_in_count(own, files, limit, tmp_path, monkeypatch):
+    machine = resources.total_memory()
+    for name, content in files.items():
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(f"{content}\n")
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(resources, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(resources, "OWN_GROUPS", tmp_path / "own")
+    assert resources.total_memory() == (limit or machine)
+
+
 def test_what_the_machine_has_is_known_here():
     assert resources.total_memory() >= resources.available_memory() > 1e6
     assert resources.free_disk(Path("nowhere/yet")) > 0
