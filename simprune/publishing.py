@@ -31,6 +31,7 @@ NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("book/executed")
 FIGURES = EXECUTED / "figures"
 PROVENANCE = EXECUTED / "provenance.md"
+RESULTS = Path("book/results")
 ROOTS = ("SIMPRUNE_DATA", "SIMPRUNE_STORE")
 _ESCAPES = re.compile(r"\x1b\[[\d;]*m")  # of colours
 TOOLS = ("papermill", "jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme")
@@ -326,7 +327,9 @@ def named_figures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
 
 
 def write_provenance(executed: Sequence[Path], root: Path) -> Path:
-    """Write the page that says when and with which parameters each notebook of the book was run."""
+    """Write the page that says how each result that comes with the book and each executed notebook was made."""
+    from simprune.findings import shipped_results
+
     rows = []
     for path in executed:
         notebook = nbformat.read(path, as_version=4)
@@ -336,7 +339,9 @@ def write_provenance(executed: Sequence[Path], root: Path) -> Path:
         rows.append(f"| [{_heading(notebook)}]({path.name}) | {when} UTC | {record.duration:.0f} s | {given} |")
     tools = ", ".join(f"{tool} {version(tool)}" for tool in TOOLS)
     page = root / PROVENANCE
-    page.write_text(_PROVENANCE_PAGE.format(rows="\n".join(rows), tools=tools), encoding="utf-8")
+    results = shipped_results(root / RESULTS, pages=[path.stem for path in executed])
+    text = _PROVENANCE_PAGE.format(results=results or "None.", rows="\n".join(rows), tools=tools)
+    page.write_text(text, encoding="utf-8")
     return page
 
 
@@ -350,8 +355,20 @@ def _heading(notebook: nbformat.NotebookNode) -> str:
 _PROVENANCE_PAGE = """\
 # Provenance
 
-These pages of the book were notebooks before they were pages, and this table is written when they are run. On each page
-of results stands, one click away, what they were computed from, when, on which machine and with which versions.
+How everything in this book was made. The page is written when the book is, from what stands beside each result and in
+each notebook.
+
+## Results that come with the book
+
+Training takes hours, so its tables come with the book and are only read. A checksum is shown by its first digits; the
+record has all of them, and how the run was set up. {{doc}}`../rerun` says how to make any of these again.
+
+{results}
+
+## Pages that were notebooks
+
+They were run to make these pages, with these parameters. On each page of results stands, one click away, what it was
+computed from.
 
 | page | run on | took | parameters |
 |---|---|---|---|

@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 
 from simprune import printing, publishing
+from simprune.store import SHIPPED, Store
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = publishing.toc_pages(CHECKOUT)
@@ -31,7 +32,7 @@ def root(tmp_path_factory):
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(CHECKOUT / name, root)
     shutil.copytree(CHECKOUT / "notebooks", root / "notebooks")
-    generated = shutil.ignore_patterns("executed", "results")
+    generated = shutil.ignore_patterns("executed")
     shutil.copytree(CHECKOUT / "book", root / "book", ignore=generated)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIMPRUNE_STORE", str(tmp_path_factory.mktemp("store")))
@@ -155,6 +156,17 @@ def test_the_front_page_shows_the_answer_with_numbers_from_the_results(pages, ro
     text = " ".join("".join(front.text).split())
     assert re.search(r"With [\d.]+ % of its weights left, a LeNet-5 classifies [\d.]+ % of the test images", text)
     assert re.search(r"says 0\.\d\d, .+ says [01]\.\d\d\.", text)
+
+
+def test_the_page_on_provenance_lists_every_result_and_gives_its_record(html, pages):
+    page = pages["book/executed/provenance.html"]
+    records = [link for link in page.links if link.endswith("provenance.json")]
+    stored = Store(SHIPPED, shipped=None).stored()
+    assert len(records) == sum(len(experiment.seeds) for experiment, _ in stored) > 0
+    for link in records:
+        assert (html / "book" / "executed" / link).is_file()
+    for experiment, _ in stored:
+        assert experiment.name in "".join(page.text)
 
 
 def test_internal_links_lead_somewhere(pages):

@@ -139,6 +139,7 @@ def test_the_provenance_page_says_when_and_with_what_each_notebook_was_run(execu
     publishing.tidy(executed, tmp_path)
     nbformat.write(executed, path)
     page = publishing.write_provenance([path], tmp_path).read_text()
+    assert "## Results that come with the book" in page and "None." in page
     assert "| [A page](page.ipynb) | 2025-01-01 10:20 UTC | 61 s | `seeds = [1]` |" in page
     assert "papermill" in page.splitlines()[-1]
 

@@ -70,6 +70,7 @@ from simprune.findings.grounding import (
     scoreboard,
     scoreboard_table,
 )
+from simprune.findings.provenance import shipped_results
 from simprune.findings.results import (
     CHANGED,
     TOLERANCE,
@@ -250,6 +251,7 @@ __all__ = [
     "scoreboard_table",
     "select",
     "sentences",
+    "shipped_results",
     "side_by_side",
     "similarity_table",
     "source_table",

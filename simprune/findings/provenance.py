@@ -1,0 +1,90 @@
+"""The results of a folder and how each came about, for the page on provenance."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from simprune.experiment import Experiment
+from simprune.findings.common import counted, listed
+from simprune.findings.studies import VARIANTS, command, duration, study_title
+from simprune.store import TABLES, Store
+
+SHORT = 12  # digits of a checksum that are shown; the file beside the tables has all of them
+
+
+def shipped_results(folder: Path, pages: Collection[str] = (), above: str = "..") -> str:
+    """Markdown: a section for each experiment in a folder of results, with a row for each seed, checksums verified.
+
+    `pages`: the names of the pages beside the one that this is written for; `above`: the way from there to the folder
+    that holds `folder`, for links.
+    """
+    place = Store(folder, shipped=None)
+    return "\n\n".join(
+        _section(place, experiment.replace(seeds=sorted(experiment.seeds)), f"{above}/{folder.name}", pages)
+        for experiment, _ in place.stored()
+    )
+
+
+def _section(place: Store, experiment: Experiment, linked: str, pages: Collection[str]) -> str:
+    name, page = experiment.name, f"{experiment.architecture}_{experiment.dataset}"
+    made = {seed: _provenance(place, experiment, seed) for seed in experiment.seeds}
+    said = [f"Made by `{command(experiment)}`"]
+    if not _variant(experiment) and page in pages:
+        said.append(f"shown on [{study_title(experiment)}]({page}.ipynb)")
+    said.append(f"kept in `book/results/{name}`")
+    lines = [f"### {_heading(experiment)}", f"{listed(said)}. {_versions(made)}"]
+    rows = ["| seed | computed on | took | SHA-256 of the tables | record |", "|---|---|---|---|---|"]
+    rows += [_row(place, experiment, seed, facts, f"{linked}/{name}") for seed, facts in made.items()]
+    return "\n\n".join([*lines, "\n".join(rows)])
+
+
+def _provenance(place: Store, experiment: Experiment, seed: int) -> Mapping[str, Any] | None:
+    """How the tables of a seed were made; None if they are not what was written."""
+    found = place.read_seed(experiment, seed)
+    return found[0].provenance if found else None
+
+
+def _variant(experiment: Experiment) -> str:
+    """What is unusual about how the networks of an experiment were pruned and retrained, in words; "" for nothing."""
+    usual = Experiment(experiment.architecture, experiment.dataset, profile=experiment.profile)
+    words = {usual.replace(**changes).key: name for name, changes in VARIANTS.values()}
+    if experiment.key == usual.key:
+        return ""
+    seeds = f"--seeds {','.join(map(str, experiment.seeds))}"
+    return words.get(experiment.key, f"`{command(experiment).partition(seeds)[2].strip()}`")
+
+
+def _heading(experiment: Experiment) -> str:
+    return ", ".join(filter(None, [study_title(experiment), f"profile {experiment.profile}", _variant(experiment)]))
+
+
+def _versions(made: Mapping[int, Mapping[str, Any] | None]) -> str:
+    """With what and from which data the seeds were made, told together where it is the same."""
+    groups: dict[str, list[int]] = {}
+    for seed, facts in made.items():
+        if facts is not None:
+            packages = ", ".join(f"{package} {version}" for package, version in facts["packages"].items())
+            text = f"simprune {facts['simprune']}, Python {facts['python']}, {packages}; data: "
+            text += f"{facts['data']['source']}, fingerprint `{facts['data']['fingerprint']}`"
+            groups.setdefault(text, []).append(seed)
+    if len(groups) == 1:
+        return f"Versions: {next(iter(groups))}."
+    return " ".join(
+        f"Versions of {'seed' if len(seeds) == 1 else 'seeds'} {listed(map(str, seeds))}: {text}."
+        for text, seeds in groups.items()
+    )
+
+
+def _row(place: Store, experiment: Experiment, seed: int, facts: Mapping[str, Any] | None, linked: str) -> str:
+    records = [
+        f"[{file}]({linked}/seed-{seed}/{file})"
+        for file in ("provenance.json", "diagnostics.json")
+        if (place.directory(experiment) / f"seed-{seed}" / file).is_file()
+    ]
+    if facts is None:
+        return f"| {seed} | the files are not what was written | | | {', '.join(records)} |"
+    threads = f", {counted(facts['threads'], 'thread')}" if facts.get("threads") else ""
+    sums = ", ".join(f"{table} `{facts['sha256'][table][:SHORT]}`" for table in TABLES)
+    commit = f", at commit `{facts['git_commit'][:SHORT]}`" if facts["git_commit"] else ""
+    where = f"{facts['device']}{threads}, {facts['start'][:10]}{commit}"
+    return f"| {seed} | {where} | {duration(facts['duration'])} | {sums} | {', '.join(records)} |"
