@@ -3,8 +3,10 @@
 Exit status: 0 done, 1 the run failed, 2 the arguments were wrong, 130 interrupted.
 """
 
+import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -228,8 +230,9 @@ def book(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; leaves with the exit status."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    """Run the command line, by default that of the process; leaves with the exit status."""
+    of_process = arguments is None
+    arguments = sys.argv[1:] if of_process else list(arguments)
     debug = "--debug" in arguments
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a sign that a terminal or a log can't show is no reason to fail
@@ -245,6 +248,12 @@ def main(arguments: list[str] | None = None) -> None:
         status = _report(error)
     if status == INTERRUPTED:
         errors.print("simprune: interrupted; what was finished is kept, run the same command to go on")
+        if of_process:
+            # At once: PyTorch takes its time to leave, and where Ctrl-C came within certain imports Python would end
+            # by the signal instead.
+            with suppress(AttributeError, OSError, ValueError):  # there is none, or nobody reads it
+                sys.stdout.flush()
+            os._exit(status)
     sys.exit(status)
 
 
