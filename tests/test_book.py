@@ -1,5 +1,6 @@
 """The book, executed and built once for all tests here."""
 
+import ast
 import re
 import shutil
 from html.parser import HTMLParser
@@ -99,19 +100,25 @@ def executed(root, name):
     return nbformat.read(root / publishing.EXECUTED / f"{name}.ipynb", as_version=4)
 
 
+def glued(root, name):
+    """What a notebook hands on, by name."""
+    text = "application/papermill.record/text/plain"
+    return {
+        output.metadata.scrapbook.name: ast.literal_eval(output.data[text])
+        for cell in executed(root, name).cells
+        for output in cell.get("outputs", [])
+        if text in output.get("data", {})
+    }
+
+
 # The live run -----------------------------------------------------------------------------------------------
 
 
 def test_the_quickstart_trains_live_with_the_parameters_given(root):
     record = executed(root, "quickstart").metadata.papermill
     assert record.parameters == LIVE["quickstart"]
-    glued = {
-        output.metadata.scrapbook.name: output.data["application/papermill.record/text/plain"]
-        for cell in executed(root, "quickstart").cells
-        for output in cell.get("outputs", [])
-        if "application/papermill.record/text/plain" in output.get("data", {})
-    }
-    assert "2 seeds" in glued["run"] and "3 levels" in glued["run"]
+    run = glued(root, "quickstart")["run"]
+    assert "2 seeds" in run and "3 levels" in run
 
 
 def test_no_executed_notebook_holds_a_path_of_this_machine_or_a_raw_log(root):
@@ -156,6 +163,8 @@ def test_the_front_page_shows_the_answer_with_numbers_from_the_results(pages, ro
     text = " ".join("".join(front.text).split())
     assert re.search(r"With [\d.]+ % of its weights left, a LeNet-5 classifies [\d.]+ % of the test images", text)
     assert re.search(r"says 0\.\d\d, .+ says [01]\.\d\d\.", text)
+    for page in ("how_much", "where_from", "known_answers"):
+        assert " ".join(glued(root, page)["headline"].split()) in text.replace("’", "'")
 
 
 def test_the_page_on_provenance_lists_every_result_and_gives_its_record(html, pages):

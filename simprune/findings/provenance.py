@@ -33,7 +33,7 @@ def _section(place: Store, experiment: Experiment, linked: str, pages: Collectio
         said.append(f"shown on [{study_title(experiment)}]({page}.ipynb)")
     said.append(f"kept in `book/results/{name}`")
     lines = [f"### {_heading(experiment)}", f"{listed(said)}. {_versions(made)}"]
-    rows = ["| seed | computed on | took | SHA-256 of the tables | record |", "|---|---|---|---|---|"]
+    rows = ["| seed | computed on | SHA-256 of the tables |", "|---|---|---|"]
     rows += [_row(place, experiment, seed, facts, f"{linked}/{name}") for seed, facts in made.items()]
     return "\n\n".join([*lines, "\n".join(rows)])
 
@@ -76,15 +76,15 @@ def _versions(made: Mapping[int, Mapping[str, Any] | None]) -> str:
 
 
 def _row(place: Store, experiment: Experiment, seed: int, facts: Mapping[str, Any] | None, linked: str) -> str:
-    records = [
+    records = listed(
         f"[{file}]({linked}/seed-{seed}/{file})"
         for file in ("provenance.json", "diagnostics.json")
         if (place.directory(experiment) / f"seed-{seed}" / file).is_file()
-    ]
+    )
     if facts is None:
-        return f"| {seed} | the files are not what was written | | | {', '.join(records)} |"
+        return f"| {seed} | the files are not what was written | see {records} |"
     threads = f", {counted(facts['threads'], 'thread')}" if facts.get("threads") else ""
-    sums = ", ".join(f"{table} `{facts['sha256'][table][:SHORT]}`" for table in TABLES)
     commit = f", at commit `{facts['git_commit'][:SHORT]}`" if facts["git_commit"] else ""
-    where = f"{facts['device']}{threads}, {facts['start'][:10]}{commit}"
-    return f"| {seed} | {where} | {duration(facts['duration'])} | {sums} | {', '.join(records)} |"
+    where = f"{facts['device']}{threads}, {facts['start'][:10]}, in {duration(facts['duration'])}{commit}"
+    sums = ", ".join(f"{table} `{facts['sha256'][table][:SHORT]}`" for table in TABLES)
+    return f"| {seed} | {where} | {sums}; in full: {records} |"

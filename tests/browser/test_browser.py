@@ -6,6 +6,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import chromium
 import pytest
@@ -19,6 +20,8 @@ PAGES = sorted(
 # Sphinx makes these; they are pages like others, but for genindex and search without content of ours.
 CONTENT = [page for page in PAGES if page.startswith("book/")]
 EXPLORER = "book/executed/explorer.html"
+# The page of a study has the tables that it was made from.
+RESULTS = [page for page in CONTENT if "/performance.parquet" in (HTML / page).read_text(encoding="utf-8")]
 PHONE = 390
 
 pytestmark = [
@@ -139,8 +142,9 @@ def test_a_link_to_the_glossary_says_what_the_term_means(browser):
     assert len(titles) >= 4 and all(len(title) > 20 for title in titles)
 
 
-def test_figures_and_their_numbers_can_be_taken_away(browser):
-    browser.open(address("book/executed/lenet5_fashion_mnist.html"))
+@pytest.mark.parametrize("page", RESULTS)
+def test_figures_and_their_numbers_can_be_taken_away(browser, page):
+    browser.open(address(page))
     figures, pictures, tables, files = browser.run(
         "['article figure', 'figcaption a[download$=\".png\"]', 'article .cell_output table.dataframe', "
         "'a[download$=\".csv\"]'].map(chosen => document.querySelectorAll(chosen).length)"
@@ -152,6 +156,38 @@ def test_figures_and_their_numbers_can_be_taken_away(browser):
     text = browser.run("fetch(document.querySelector('a[download$=\".csv\"]').href).then(answer => answer.text())")
     rows = browser.run("document.querySelector('article .cell_output table.dataframe').rows.length")
     assert len(text.splitlines()) == rows
+
+
+@pytest.mark.parametrize("page", RESULTS)
+def test_a_page_of_results_says_what_made_it(browser, page):
+    browser.open(address(page))
+    box = browser.run("document.querySelector('article table.table').innerText")
+    assert re.search(r"made by\s+simprune run \w+ \w+ --profile \w+ --seeds", box)
+    assert f"notebooks/{Path(page).stem}.ipynb" in box
+    links = browser.run("[...document.querySelectorAll('article table.table a')].map(link => link.href)")
+    assert len(links) >= 3 and all(Path(unquote(urlsplit(link).path)).is_file() for link in links)
+
+
+def test_a_figure_opens_large(browser):
+    browser.open(address(CONTENT[0] if not RESULTS else RESULTS[0]), width=PHONE)
+    opened = browser.run(
+        "[...document.querySelectorAll('article figure img')].map(image => [image.closest('a')?.href, image.src])"
+    )
+    assert opened and all(link == picture for link, picture in opened)
+
+
+@pytest.mark.parametrize("width", [PHONE, 1280])
+def test_tables_of_words_are_in_view_whole(browser, width):
+    pages = [page for page in CONTENT if 'class="dataframe words"' in (HTML / page).read_text(encoding="utf-8")]
+    assert pages
+    for page in pages:
+        browser.open(address(page), width=width)
+        hidden = browser.run(
+            "[...document.querySelectorAll('table.words :is(th, td)')].filter(cell => cell.offsetParent && "
+            "cell.getBoundingClientRect().right > document.querySelector('article').getBoundingClientRect().right)"
+            ".map(cell => cell.textContent)"
+        )
+        assert hidden == [], page
 
 
 # The explorer -----------------------------------------------------------------------------------------------
