@@ -1,3 +1,6 @@
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,16 @@ def test_the_disk_that_a_run_takes_is_the_estimated_one(tmp_path):
     simprune.run(SMALL, store=tmp_path, device="cpu", progress=False)
     taken = sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
     assert resources.estimate(SMALL, **MNIST).disk == pytest.approx(taken, rel=0.15)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is measured on Linux")
+def test_the_memory_that_a_run_takes_is_below_the_estimated_one_and_not_far(tmp_path):
+    run = ["run", "lenet5", "fashion_mnist_mini", "--store", str(tmp_path)]
+    run += "--levels 1 --rate 0.5 --epochs 1 --train-size 100 --probe-size 50 --no-progress".split()
+    code = f"from simprune.cli import main\ntry: main({run})\nfinally: print(open('/proc/self/status').read())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
+    taken = int(re.search(r"VmHWM:\s+(\d+) kB", said).group(1)) * 1024
+    assert taken < estimate(probe_size=50).memory < 2 * taken
 
 
 def test_what_can_not_work_is_refused_before_anything_is_written(tmp_path, monkeypatch):
