@@ -101,13 +101,13 @@ def executed(root, name):
 
 
 def glued(root, name):
-    """What a notebook hands on, by name."""
+    """The texts that a notebook hands on, by name."""
     text = "application/papermill.record/text/plain"
     return {
         output.metadata.scrapbook.name: ast.literal_eval(output.data[text])
         for cell in executed(root, name).cells
         for output in cell.get("outputs", [])
-        if text in output.get("data", {})
+        if output.get("data", {}).get(text, "").startswith(("'", '"'))
     }
 
 
