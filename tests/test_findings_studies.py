@@ -116,6 +116,15 @@ def test_what_limits_a_run_is_said_with_it(results):
         assert words in text
 
 
+def test_a_dense_network_that_gains_from_longer_training_is_said_to_be_unfinished(results):
+    table = results.performance
+    table["test_accuracy"] = 0.80
+    assert "trained to its end" not in findings.caveats_sentence(results)
+    table.loc[table["level"] == 3, "test_accuracy"] = 0.83
+    text = sentence(findings.caveats_sentence(results))
+    assert "later levels reach 83.0 %, 3.0 points more" in text
+
+
 # Controls ---------------------------------------------------------------------------------------------------
 
 
