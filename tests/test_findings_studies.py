@@ -289,7 +289,7 @@ def test_agreement_is_listed_for_every_pair_and_study():
 def test_studies_are_those_that_are_stored_under_the_first_profile_that_has_them(tmp_path):
     made_up = synthetic.results(seeds=(0,), levels=2, measures=tuple(MEASURES))
     for profile, seed in (("laptop", 1), ("paper", 2)):
-        experiment = Experiment("vgg", "cifar10", profile=profile)
+        experiment = Experiment("vgg16", "cifar100", profile=profile)  # of which nothing is shipped
         tables = SeedResult(
             made_up.performance,
             synthetic.with_controls(synthetic.results(seeds=(0,), levels=2)).similarity,
@@ -298,10 +298,10 @@ def test_studies_are_those_that_are_stored_under_the_first_profile_that_has_them
         )
         Store(tmp_path).write_seed(experiment, seed, tables)
     found = findings.stored_studies(measures=MEASURES, store=tmp_path)
-    assert found["VGG on CIFAR-10"].experiment.profile == "paper"
-    assert found["VGG on CIFAR-10"].experiment.seeds == (2,)
+    assert found["VGG-16 on CIFAR-100"].experiment.profile == "paper"
+    assert found["VGG-16 on CIFAR-100"].experiment.seeds == (2,)
     laptop = findings.stored_studies(measures=MEASURES, store=tmp_path, profiles=["laptop"])
-    assert laptop["VGG on CIFAR-10"].experiment.seeds == (1,)
+    assert laptop["VGG-16 on CIFAR-100"].experiment.seeds == (1,)
 
 
 def test_a_study_has_its_row_of_accuracies_and_costs(studies):
