@@ -2,8 +2,9 @@
 
     python benchmarks/resources.py lenet5 fashion_mnist_mini --profile quick [--csv book/resources.csv]
 
-The run is made in a fresh process with an empty store. The row replaces
-that of the same study and profile in the file.
+The run is made in a fresh process with an empty store. Its time is that of all processors together, which other
+programs on the machine disturb less than that on the clock. The row replaces that of the same study and profile in
+the file.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -19,18 +19,17 @@ import pandas as pd
 from simprune import data, resources
 from simprune.experiment import Experiment
 
-COLUMNS = ["study", "profile", "processors", "minutes", "peak memory", "estimated", "networks", "tables"]
+COLUMNS = ["study", "profile", "threads", "processor minutes", "peak memory", "estimated", "networks", "tables"]
 
 
 def measured(arguments: list[str], store: Path) -> tuple[float, float]:
-    """Seconds and peak bytes of memory of one run."""
-    clock = time.monotonic()
+    """Seconds of all processors and peak bytes of memory of one run."""
     command = [sys.executable, "-m", "simprune", "run", *arguments, "--store", str(store), "--no-progress"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit("the run failed")
-    return time.monotonic() - clock, used.ru_maxrss * 1024
+    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 def size(files) -> float:
@@ -70,8 +69,8 @@ def main() -> None:
         row = {
             "study": f"{options.architecture} {options.dataset}",
             "profile": options.profile,
-            "processors": len(os.sched_getaffinity(0)),
-            "minutes": f"{seconds / 60:.1f}",
+            "threads": os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))),
+            "processor minutes": f"{seconds / 60:.1f}",
             "peak memory": resources.amount(memory),
             "estimated": resources.amount(estimated.memory),
             "networks": resources.amount(size(Path(place).rglob("level-*"))),
