@@ -16,7 +16,8 @@ from simprune.pruning import prunable
 from simprune.representations import extract
 
 # Read off the code, with room to spare; checked against the runs measured by `benchmarks/resources.py`.
-PROCESS = 1100e6  # Python, PyTorch with its libraries and the other packages, once they have trained a little
+# Python, PyTorch with its libraries and the other packages, once they have trained a little: 1.06 to 1.2 GB were seen.
+PROCESS = 1400e6
 TRAINING_COPIES = 3  # of a batch's activations: forward, backward, and what convolutions lay out anew
 DECOMPOSED = 2  # float64 copies of the layer that is being decomposed
 ROWS_MATRICES = 6  # n × n matrices of a layer that one reference keeps
