@@ -277,6 +277,17 @@ def test_accuracy_that_is_kept_holds_and_accuracy_that_falls_does_not(studies):
     assert verdict(findings.claims({"kept": kept, "lost": lost}), words) == claims_of.IN_PART
 
 
+def test_a_dense_network_that_was_not_trained_to_its_end_proves_nothing_about_kept_accuracy(studies):
+    words, kept, unfinished = "within half a point", planted.everything(), planted.everything()
+    kept.performance["test_accuracy"] = 0.9
+    unfinished.performance["test_accuracy"] = 0.8 + 0.03 * (unfinished.performance["level"] > 0)
+    assert verdict(findings.claims({"unfinished": unfinished}), words) == claims_of.UNTESTED
+    table = findings.claims({"kept": kept, "unfinished": unfinished})
+    assert verdict(table, words) == claims_of.HOLDS
+    [evidence] = table.loc[table["claim"].str.contains(words), "evidence"]
+    assert "unfinished: not judged" in evidence and "gain 3.0 points" in evidence
+
+
 def test_ways_of_retraining_are_compared_where_they_were_run(studies):
     words = "beat fine-tuning"
     assert verdict(findings.claims(studies), words) == claims_of.UNTESTED

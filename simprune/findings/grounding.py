@@ -23,7 +23,7 @@ from simprune.findings.common import (
 )
 from simprune.findings.disagreement import NOT_COMPUTED, _number, share_text
 from simprune.findings.results import CHANGED, TOLERANCE
-from simprune.findings.studies import stored_seeds
+from simprune.findings.studies import stored_seeds, unfinished_gain
 from simprune.measures import MEASURES
 from simprune.study import load
 
@@ -591,6 +591,12 @@ def _claim_renda_rewind(studies: Studies) -> tuple[str, str, str, str]:
         if results.experiment.retraining != "lr_rewind":
             continue
         accuracy = results.performance.groupby("level")["test_accuracy"].mean()
+        if (gain := unfinished_gain(results)) is not None:
+            parts.append(
+                f"{name}: not judged, as the dense network ({accuracy_percent(accuracy[0])}) was not trained to its "
+                f"end; later levels gain {100 * gain:.1f} points"
+            )
+            continue
         density = densities(results)
         to = density.index[density >= RENDA_DENSITY / 1.1]
         worst = (accuracy[to] - accuracy[0]).min()

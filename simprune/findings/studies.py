@@ -159,6 +159,13 @@ def _seeds(experiment: Experiment) -> str:
     return counted(len(experiment.seeds), "seed")
 
 
+def unfinished_gain(results: "Results") -> float | None:
+    """How much accuracy (0 … 1) the best level has over the dense network; None if at most `UNFINISHED`."""
+    accuracy = results.performance.groupby("level")["test_accuracy"].mean()
+    gain = accuracy.max() - accuracy.loc[0]
+    return gain if gain > UNFINISHED else None
+
+
 def caveats_sentence(results: "Results") -> str:
     """How large the runs were, and what that and the copy of the data mean for their numbers."""
     experiment = results.experiment
@@ -173,11 +180,10 @@ def caveats_sentence(results: "Results") -> str:
         text += " With one seed nothing here says how much another would change."
     if "JPEG" in results.provenance["data"]["source"]:
         text += " The copy of the data used here was JPEG re-encoded, so accuracies are not exactly comparable."
-    accuracy = results.performance.groupby("level")["test_accuracy"].mean()
-    gain = accuracy.max() - accuracy.loc[0]
-    if gain > UNFINISHED:
+    if (gain := unfinished_gain(results)) is not None:
+        most = results.performance.groupby("level")["test_accuracy"].mean().max()
         text += (
-            f" The dense network was not trained to its end: later levels reach {accuracy_percent(accuracy.max())}, "
+            f" The dense network was not trained to its end: later levels reach {accuracy_percent(most)}, "
             f"{100 * gain:.1f} points more, so that some of what changes in the first levels is due to longer training "
             f"and not to pruning."
         )
