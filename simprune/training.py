@@ -87,8 +87,8 @@ def mixed_precision(network: nn.Module, device: torch.device) -> bool:
     """Whether the forward pass of training runs in bfloat16: where it was measured to be faster.
 
     On a CPU that asks for matrix units (Intel's AMX). Measured there on one thread, in images per second while
-    training: VGG of half width 1.9 times as many as in float32, ResNet-20 of half width 1.4 to 1.6 times. LeNet-5, and
-    any network without batch norm, is trained in float32 on every CPU: its numbers depend less on the machine.
+    training: VGG of half width 1.9 times as many as in float32, ResNet-20 of half width 1.6 times. LeNet-5, and any
+    network without batch norm, is trained in float32 on every CPU: its numbers depend less on the machine.
     """
     if device.type == "cuda":
         return True

@@ -1,6 +1,6 @@
 """Agreement of measures on the order of layers and levels."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -127,17 +127,27 @@ def median_agreement(results: "Results", view: str = "flatten", resamples: int =
         def statistic(picked: np.ndarray, axis: int) -> np.ndarray:
             return np.median(by_seed[picked.astype(int)].mean(axis=-2), axis=-1)
 
-        interval = bootstrap(
-            (np.arange(len(by_seed)),),
-            statistic,
-            vectorized=True,
-            n_resamples=resamples,
-            method="percentile",
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-        low, high = interval.low, interval.high
+        low, high = interval_over_seeds(statistic, len(by_seed), resamples, seed)
     median = np.median(by_seed.mean(axis=0)) if by_seed.size else np.nan
     return pd.Series({"median": median, "low": low, "high": high, "pairs": int(known.sum())})
+
+
+def interval_over_seeds(
+    statistic: Callable[..., np.ndarray], seeds: int, resamples: int, seed: int
+) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of a statistic of seeds, drawn with replacement: low, high.
+
+    `statistic(picked, axis)` takes the numbers 0 … seeds − 1 of the seeds picked, along an axis that it does away with.
+    """
+    interval = bootstrap(
+        (np.arange(seeds),),
+        statistic,
+        vectorized=True,
+        n_resamples=resamples,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return interval.low, interval.high
 
 
 def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Series | None:

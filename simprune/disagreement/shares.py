@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from scipy.linalg import orth
-from scipy.stats import bootstrap
 
-from simprune.disagreement.agreement import FEWEST_SEEDS
+from simprune.disagreement.agreement import FEWEST_SEEDS, interval_over_seeds
 from simprune.disagreement.scores import (
     CELL,
     COPIES,
@@ -165,14 +164,7 @@ def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = (), resamples: int 
     table = pd.DataFrame({"share": parts.sum(1) / totals.sum(1), "low": np.nan, "high": np.nan}, index=sums.index)
     if parts.shape[1] >= FEWEST_SEEDS:
         for row in range(len(table)):
-            table.iloc[row, 1:] = bootstrap(
-                (np.arange(parts.shape[1]),),
-                partial(ratio, row=row),
-                vectorized=True,
-                n_resamples=resamples,
-                method="percentile",
-                rng=np.random.default_rng(seed),
-            ).confidence_interval
+            table.iloc[row, 1:] = interval_over_seeds(partial(ratio, row=row), parts.shape[1], resamples, seed)
     return table.reset_index()
 
 
@@ -252,7 +244,7 @@ def source_shares(
 
 
 def attributed_shares(
-    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False, right_only: bool = False
+    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
     """Who is answerable for the spread of scores, per seed, layer and level; and the factors that could be told apart.
 
@@ -262,10 +254,9 @@ def attributed_shares(
     to the mean of all, and that mean. A source's sum of squares is Σ (its part)·(score − mean) over the scores of a
     cell: the parts' covariances with the score, which add up to the total exactly (Fields 2003). One is negative
     where a source makes scores more alike than they would be without it. Unlike in `source_shares` nothing is left,
-    and a defect that befalls one measure of five is no one else's. With `right_only` no score comes from the released
-    code; `ranks` and the columns as there.
+    and a defect that befalls one measure of five is no one else's. `ranks` and the columns as there.
     """
-    scores, factors = _designed(results, measures, ranks, right_only)
+    scores, factors = _designed(results, measures, ranks)
     parts = []
     for combos, values, where in _balanced(scores, factors, CELL, "value"):
         for factor, part in _parts(combos, values, factors).items():
