@@ -1,9 +1,11 @@
 """The figures' grammar: scales, order, colours, and nothing left out in silence."""
 
+import copy
 from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from matplotlib.colors import to_hex, to_rgb, to_rgba
@@ -245,3 +247,15 @@ def test_a_measure_looks_the_same_in_every_figure(results):
         line = next(line for line in figure.axes[0].lines if line.get_label() == MEASURES["nbs"].title)
         assert to_rgba(line.get_color()) == to_rgba(plots.STYLES["nbs"].colour)
         assert line.get_marker() == plots.STYLES["nbs"].marker
+
+
+def test_the_legend_of_a_network_with_many_long_names_fits_the_figure_and_leaves_it_its_height(results):
+    names = [f"stage{stage}_block{block}.conv{conv}" for stage in (1, 2, 3) for block in (1, 2, 3) for conv in (1, 2)]
+    one = results.sparsity[results.sparsity["layer"] == results.sparsity["layer"].iloc[0]]
+    many = copy.copy(results)
+    many.sparsity = pd.concat([one.assign(layer=name) for name in names])
+    figure = plots.layer_densities(many)
+    figure.canvas.draw()
+    [legend] = figure.legends
+    assert legend.get_window_extent().width <= figure.bbox.width
+    assert figure.axes[0].get_window_extent().height >= 0.4 * plots.layer_densities(results).bbox.height

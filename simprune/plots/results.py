@@ -48,6 +48,9 @@ from simprune.plots.common import (
 if TYPE_CHECKING:
     from simprune.study import Results
 
+# Inches of a legend's type: what an entry takes beside its name, a letter, a row.
+LEGEND_KEY, LEGEND_LETTER, LEGEND_ROW = 0.62, 0.065, 0.17
+
 ACCURACIES = (
     ("test images", "test_accuracy", "#08306b", "o"),
     ("training images", "train_accuracy", "#767676", "s"),
@@ -77,7 +80,9 @@ def layer_densities(results: "Results") -> Figure:
     sparsity = results.sparsity.assign(value=results.sparsity["density"], status="ok")
     layers = list(dict.fromkeys(sparsity["layer"]))
     colours = plt.get_cmap(SIMILARITY_MAP)(np.linspace(0, 0.85, len(layers)))
-    with new_figure() as (figure, notes):
+    columns = max(1, min(5, int(WIDTH / (LEGEND_KEY + LEGEND_LETTER * max(map(len, layers))))))
+    rows = -(-len(layers) // columns)
+    with new_figure(height=3.3 + LEGEND_ROW * rows) as (figure, notes):
         axes = figure.add_subplot()
         axes.plot(overall, overall, color="#8a8a8a", linewidth=0.9, linestyle=DASHES)
         for layer, colour, marker in zip(layers, colours, cycle("osD^vPX<>dph8H*"), strict=False):
@@ -90,7 +95,7 @@ def layer_densities(results: "Results") -> Figure:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: percent(share)))
         density_axis(axes, overall)
         axes.set(xlabel="density of the network", ylabel="density of the layer")
-        legend(figure, axes, notes, ncols=min(5, len(layers)))
+        legend(figure, axes, notes, ncols=columns)
     return figure
 
 
