@@ -5,7 +5,6 @@ and has a chromium print them. Nothing is fetched: formulas, fonts and figures c
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,19 +15,16 @@ from posixpath import dirname, join, normpath
 from urllib.parse import urldefrag, urlsplit
 
 import yaml
+from bs4 import BeautifulSoup, Tag
 
 from simprune.errors import InputError
 from simprune.publishing import PublishingError, book_root, toc_pages
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 TIME_LIMIT = 600  # seconds that the browser may take
-_TAG = re.compile(r"<[a-z][^<>]*>")
-_ADDRESS = re.compile(r'(?<=\s)(id|href|src)="([^"]*)"')
 # What only a screen can do. A page's own headings, figures, tables and formulas stay.
-_SCREEN_ONLY = re.compile(
-    r"<script\b.*?</script>|<style\b.*?</style>|<details class=\"admonition hide.*?</details>", re.S
-)
-_HEADLINK = re.compile(r'<a class="headerlink".*?</a>', re.S)
+_SCREEN_ONLY = "script, style, details.admonition.hide, a.headerlink"
+_ADDRESSES = ("href", "src")
 
 
 def pdf(root: Path | str = ".", output: Path | str | None = None) -> Path:
@@ -67,43 +63,50 @@ def one_page(root: Path, html: Path, pages: list[str]) -> str:
     Addresses of files are relative to a folder beside `html`.
     """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    texts = {page: (html / f"{page}.html").read_text(encoding="utf-8") for page in pages}
-    first = texts[pages[0]]
-    # The settings of MathJax, which the pages carry, and what sets it going.
-    scripts = re.findall(r"<script>window\.MathJax.*?</script>", first, re.S)
-    scripts += [tag for tag in re.findall(r"<script[^>]*></script>", first) if "mathjax" in tag]
-    styles = re.findall(r'<link[^>]*rel="stylesheet"[^>]*>', first)
-    head = "\n".join(_moved(tag, pages[0], pages) for tag in styles + scripts)
+    read = {page: BeautifulSoup((html / f"{page}.html").read_text(encoding="utf-8"), "html.parser") for page in pages}
+    # Styles, the settings of MathJax, which the pages carry, and what sets it going.
+    head = [*read[pages[0]].select('link[rel~="stylesheet"]'), *filter(_sets_formulas, read[pages[0]].select("script"))]
+    for tag in head:
+        _move(tag, pages[0], pages)
     title = escape(config["title"])
     articles = [
-        f'<div class="printed-page" id="{_anchor(page)}">\n{_article(page, texts[page], pages)}</div>' for page in pages
+        f'<div class="printed-page" id="{_anchor(page)}">\n{_article(page, read[page], pages)}</div>' for page in pages
     ]
     return _PAGE.format(
         title=title,
         author=escape(config.get("author", "")),
-        head=head,
-        contents=_contents(root, texts),
+        head="\n".join(map(str, head)),
+        contents=_contents(root, read),
         articles="\n".join(articles),
     )
 
 
-def _article(page: str, text: str, pages: list[str]) -> str:
+def _sets_formulas(script: Tag) -> bool:
+    return "mathjax" in script.get("src", "") or script.get_text().startswith("window.MathJax")
+
+
+def _article(page: str, read: BeautifulSoup, pages: list[str]) -> str:
     """What a page says, without what only a screen can do, its addresses those of the one page."""
-    found = re.search(r'<article class="bd-article">(.*)</article>', text, re.S)
-    if found is None:
+    article = read.select_one("article.bd-article")
+    if article is None or article.h1 is None:
         raise PublishingError(f"the page {page} has no article; was it built by another version of the theme?")
-    kept = _HEADLINK.sub("", _SCREEN_ONLY.sub("", found.group(1)))
-    return _TAG.sub(lambda tag: _moved(tag.group(), page, pages), kept)
+    for tag in article.select(_SCREEN_ONLY):
+        tag.decompose()
+    for tag in article.find_all(True):
+        _move(tag, page, pages)
+    return article.decode_contents()
 
 
-def _moved(tag: str, page: str, pages: list[str]) -> str:
-    """A tag of a page as it stands in the one page."""
-    return _ADDRESS.sub(lambda found: f'{found[1]}="{_moved_address(found[1], found[2], page, pages)}"', tag)
+def _move(tag: Tag, page: str, pages: list[str]) -> None:
+    """Give a tag of a page the name and the addresses that it has in the one page."""
+    if tag.get("id"):
+        tag["id"] = f"{_anchor(page)}-{tag['id']}"
+    for kind in _ADDRESSES:
+        if tag.get(kind):
+            tag[kind] = _moved_address(tag[kind], page, pages)
 
 
-def _moved_address(kind: str, address: str, page: str, pages: list[str]) -> str:
-    if kind == "id":
-        return f"{_anchor(page)}-{address}"
+def _moved_address(address: str, page: str, pages: list[str]) -> str:
     if urlsplit(address).scheme:
         return address
     file, fragment = urldefrag(address)
@@ -118,22 +121,18 @@ def _anchor(page: str) -> str:
     return page.replace("/", "-")
 
 
-def _contents(root: Path, texts: dict[str, str]) -> str:
-    """The table of contents, with its parts."""
+def _contents(root: Path, read: dict[str, BeautifulSoup]) -> str:
+    """The table of contents, with its parts; the pages are without what only a screen can do."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     parts = [{"chapters": [{"file": toc["root"]}]}, *toc.get("parts", [{"chapters": toc.get("chapters", [])}])]
     lines = []
     for part in parts:
-        chapters = [entry["file"] for entry in part["chapters"] if entry.get("file") in texts]
+        chapters = [entry["file"] for entry in part["chapters"] if entry.get("file") in read]
         if part.get("caption"):
             lines.append(f"<p>{escape(part['caption'])}</p>")
-        items = (f'<li><a href="#{_anchor(page)}">{_heading(texts[page])}</a></li>' for page in chapters)
+        items = (f'<li><a href="#{_anchor(page)}">{read[page].h1.decode_contents()}</a></li>' for page in chapters)
         lines.append(f"<ul>{''.join(items)}</ul>")
     return "\n".join(lines)
-
-
-def _heading(text: str) -> str:
-    return _HEADLINK.sub("", re.search(r"<h1>(.*?)</h1>", text, re.S).group(1))
 
 
 _PAGE = """\
