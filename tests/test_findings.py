@@ -186,8 +186,16 @@ def test_the_profile_table_holds_the_means_of_the_nearest_level(results):
 def test_the_experiment_table_says_what_was_run_and_on_what(results):
     table = findings.experiment_table(results)[""]
     assert "20 % of the weights left at each of 12 levels" in sentence(table["pruning"])
-    assert table["computed on"] == "cpu (x86_64), 2025-01-01, in 1,234 s"
+    assert table["computed on"] == "cpu (x86_64), 2025-01-01, in 20.6 min"
     assert table["commit"] == "not recorded"
+
+
+def test_the_experiment_table_says_if_training_was_not_all_in_float32(results):
+    results.provenance["precision"] = "float32"
+    assert findings.experiment_table(results)[""]["computed on"].startswith("cpu (x86_64), 2025")
+    results.provenance["precision"] = "bfloat16 and float32"
+    computed = findings.experiment_table(results)[""]["computed on"]
+    assert computed.startswith("cpu (x86_64), trained in bfloat16 and float32, 2025")
 
 
 @pytest.mark.parametrize("choice", [{"view": "pooled"}, {"reference": "sibling"}, {"measures": ["gulp"]}])

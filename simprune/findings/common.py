@@ -126,6 +126,14 @@ def accuracy_percent(accuracy: float) -> str:
     return f"{100 * accuracy:.1f}{PER_CENT}"
 
 
+def duration(seconds: float) -> str:
+    """A time in seconds, minutes or hours, whichever reads best."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def listed(words: Iterable[str]) -> str:
     """Words as an enumeration: "a", "a and b", "a, b and c"."""
     *most, last = words

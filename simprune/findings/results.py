@@ -16,6 +16,7 @@ from simprune.findings.common import (
     accuracy_percent,
     counted,
     densities,
+    duration,
     layers_in,
     listed,
     measures_in,
@@ -136,13 +137,21 @@ def experiment_table(results: "Results") -> pd.DataFrame:
         "retraining": f"{experiment.retraining}, {counted(experiment.epochs, 'epoch')} a level",
         "training images": str(experiment.train_size),
         "probe inputs": str(experiment.probe_size),
-        "computed on": f"{made['device']}, {made['start'][:10]}, in {made['duration']:,.0f} s",
+        "computed on": circumstances(results),
         "data": f"{made['data']['source']}, fingerprint {made['data']['fingerprint']}",
         "versions": f"simprune {made['simprune']}, Python {made['python']}, "
         + ", ".join(f"{package} {version}" for package, version in made["packages"].items()),
         "commit": made["git_commit"] or "not recorded",
     }
     return pd.DataFrame({"": fields})
+
+
+def circumstances(results: "Results") -> str:
+    """What a result was computed on, when and for how long, and if not all of it in float32, in what."""
+    made = results.provenance
+    precision = made.get("precision", "float32")  # no record from before there was a choice
+    mixed = "" if precision == "float32" else f", trained in {precision}"
+    return f"{made['device']}{mixed}, {made['start'][:10]}, in {duration(made['duration'])}"
 
 
 def _with_names(table: pd.DataFrame, results: "Results", **choice) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from simprune.findings.common import (
     accuracy_percent,
     counted,
     densities,
+    duration,
     layers_in,
     listed,
     measures_in,
@@ -31,7 +32,7 @@ from simprune.findings.common import (
     spread,
     title,
 )
-from simprune.findings.results import CHANGED, profile_means
+from simprune.findings.results import CHANGED, circumstances, profile_means
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
 from simprune.store import TABLES, Store
@@ -115,9 +116,9 @@ def sources(results: "Results", root: str | PathLike | None = None) -> str:
     Tables are linked, relative to `book/executed`, where the book's `root` (default: the current folder) holds those
     very tables; the notebook is named where it holds that.
     """
-    experiment, made, root = results.experiment, results.provenance, Path(root or ".")
+    experiment, root = results.experiment, Path(root or ".")
     rows = {
-        "computed on": f"{made['device']}, {made['start'][:10]}, in {duration(made['duration'])}",
+        "computed on": circumstances(results),
         "made by": f"`{command(experiment)}`",
         "tables": "; ".join(_tables(results, seed, root) for seed in experiment.seeds),
     }
@@ -138,14 +139,6 @@ def _tables(results: "Results", seed: int, root: Path) -> str:
         return f"seed {seed}: `{name}` in the store"
     links = (f"[{table}](../results/{name}/seed-{seed}/{table}.parquet)" for table in TABLES)
     return f"seed {seed}: {', '.join(links)}"
-
-
-def duration(seconds: float) -> str:
-    """A time in seconds, minutes or hours, whichever reads best."""
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def study_title(experiment: Experiment) -> str:
