@@ -8,6 +8,7 @@ import pytest
 from simprune import Experiment, findings, grounding
 from simprune.errors import InputError
 from simprune.findings import grounding as claims_of
+from simprune.findings.disagreement import _source_answer
 from simprune.store import SHIPPED, Store
 
 NAME = "LeNet-5 on Fashion-MNIST"
@@ -116,6 +117,28 @@ def test_the_parts_are_listed_with_their_shares(studies):
         assert findings.SHARE_WORDS[largest] in said["source_bars"]
     for part in ("the measure itself", "the view", "the finite number of inputs"):
         assert part in said["headline"]
+
+
+def test_the_answer_names_the_largest_part_of_every_study(studies):
+    table = findings.source_table(studies)
+    one, other = "One on this", "Other on that"
+    shares = {
+        (one, "values"): ("measure", 0.7),
+        (other, "values"): ("view", 0.6),
+        (one, "ranks"): ("view", 0.4),
+        (other, "ranks"): ("view", 0.5),
+    }
+    rows = [
+        {"study": study, "what": what, "source": source, "share": share if source == first else (1 - share) / 3}
+        for (study, what), (first, share) in shares.items()
+        for source in table["source"].unique()
+    ]
+    said = _source_answer(pd.DataFrame(rows)).replace("\xa0", " ")
+    values, ranks = said.split(";")
+    assert "in the measure itself for One on this (70 %) and in the view, the way in which" in values
+    assert "matrix, for Other on that (60 %)" in values
+    assert "in the view for One on this and Other on that (40 % to 50 %)" in ranks
+    assert findings.where_from(studies)["answer"].count(NAME) == 2
 
 
 def test_the_parts_are_those_of_scores_by_the_right_formulas(studies):

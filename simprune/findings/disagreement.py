@@ -470,6 +470,7 @@ def where_from(studies: Studies, density: float = 0.1) -> dict[str, str]:
     table = source_table(studies)
     first = next(iter(studies.values()))
     return {
+        "answer": _source_answer(table),
         "headline": _source_headline(table),
         "source_bars": _source_caption(table),
         "source_layers": _source_layers(first),
@@ -505,6 +506,24 @@ def _source_headline(table: pd.DataFrame) -> str:
         sentences.append(f"of the disagreement of the paper's five measures about {words}, {listed(said)}")
     text = "; ".join(sentences)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _source_answer(table: pd.DataFrame) -> str:
+    """Which single source has the largest share, and in which studies: the headline in short."""
+    said = MAIN_WORDS | {"view": f"{MAIN_WORDS['view']}, the way in which activations become a matrix,"}
+    parts = {}
+    for what in ("values", "ranks"):
+        shares = table[(table["what"] == what) & table["source"].isin(MAIN_WORDS)]
+        largest = shares.loc[shares.groupby("study", sort=False)["share"].idxmax()]
+        parts[what] = listed(
+            f"in {said[source]} for {listed(rows['study'])} ({_over_studies(rows['share'])})"
+            for source, rows in largest.groupby("source", sort=False)
+        )
+        said |= {"view": MAIN_WORDS["view"]} if "view" in set(largest["source"]) else {}
+    return (
+        f"The largest part of the disagreement about how similar a layer is lies {parts['values']}; of that about "
+        f"which layers and levels are less similar, {parts['ranks']}."
+    )
 
 
 def _source_caption(table: pd.DataFrame) -> str:
