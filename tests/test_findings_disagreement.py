@@ -323,6 +323,28 @@ def test_ways_of_retraining_are_compared_where_they_were_run(studies):
     assert verdict(findings.claims(studies, runs), words) == claims_of.IN_PART
 
 
+def test_which_of_the_two_ways_of_rewinding_is_better_is_not_part_of_the_claim(studies):
+    runs = {mode: planted.everything() for mode in claims_of.RETRAINING_WORDS}
+    for mode, accuracy in zip(runs, (0.90, 0.91, 0.89, 0.88), strict=True):
+        runs[mode].performance["test_accuracy"] = accuracy
+    assert verdict(findings.claims(studies, runs), "beat fine-tuning") == claims_of.HOLDS
+
+
+def test_ways_of_retraining_are_compared_with_the_same_seeds(studies):
+    runs = {mode: planted.everything() for mode in ("lr_rewind", "finetune")}
+    one = runs["lr_rewind"].performance
+    runs["lr_rewind"].performance = pd.concat(
+        [one.assign(test_accuracy=0.95), one.assign(seed=1, test_accuracy=0.5)], ignore_index=True
+    )
+    runs["finetune"].performance["test_accuracy"] = 0.9
+    table = findings.claims(studies, runs)
+    assert verdict(table, "beat fine-tuning") == claims_of.HOLDS
+    [evidence] = table.loc[table["claim"].str.contains("beat fine-tuning"), "evidence"]
+    assert "LR rewinding 95.0" in evidence and evidence.endswith("(one seed)")
+    runs["finetune"].performance["seed"] = 17
+    assert verdict(findings.claims(studies, runs), "beat fine-tuning") == claims_of.UNTESTED
+
+
 def test_one_answer_from_all_measures_contradicts_that_the_answer_depends_on_the_measure(bare):
     assert verdict(findings.claims(bare), "depends on the measure") == claims_of.FAILS
     disputed = planted.everything()

@@ -201,8 +201,42 @@ def test_lr_rewinding_is_held_against_what_renda_and_others_found():
 def test_fine_tuning_is_compared_at_the_low_densities_only():
     runs = {"lr_rewind": run_with(0.9, 0.5, 0.9, 0.9, rate=0.5), "finetune": run_with(0.9, 0.9, 0.89, 0.88, rate=0.5)}
     text = sentence(findings.finetune_sentence(runs))
-    assert "more accurate than fine-tuning at 2 of 2 levels, by 1.00 to 2.00 percentage points, as Renda" in text
+    assert (
+        "more accurate than fine-tuning at 2 of 2 levels, by 1.00 to 2.00 percentage points (one seed), as Renda"
+        in text
+    )
     assert findings.finetune_sentence({"lr_rewind": runs["lr_rewind"]}) == "Fine-tuning is not computed yet."
+
+
+def test_variants_are_compared_with_the_same_seeds_only():
+    base = {0: (0.90, 0.80), 1: (0.92, 0.70), 2: (0.10, 0.10)}
+    runs = {"lr_rewind": synthetic.results(seeds=(0, 1, 2), levels=1, rate=0.5)}
+    runs["lr_rewind"].performance["test_accuracy"] = [value for seed in base for value in base[seed]]
+    runs["random"] = synthetic.results(seeds=(1, 0), levels=1, rate=0.5)
+    by_seed = {1: (0.92, 0.40), 0: (0.90, 0.70)}
+    performance = runs["random"].performance
+    performance["test_accuracy"] = [by_seed[row.seed][row.level] for row in performance.itertuples()]
+    gaps = findings.variant_gaps(runs)
+    assert np.allclose(gaps.loc["random", ["mean", "low", "high"]], [[0, 0, 0], [-20, -30, -10]])
+    text = sentence(findings.gap_sentence(runs))
+    assert text.startswith("At 50 % of the weights")
+    assert text.endswith("random pruning \u221220.00 (\u221230.00–\u221210.00) (2 seeds).")
+    table = findings.variant_gap_table(runs)
+    assert table.columns.tolist() == ["random pruning (2 seeds)"] and table.iloc[0, 0] == "+0.00"
+
+
+def test_variants_without_a_common_seed_are_not_compared():
+    runs = {"lr_rewind": run_with(0.9, 0.9), "finetune": synthetic.results(seeds=(1,), levels=1)}
+    assert findings.finetune_sentence(runs) == "Fine-tuning and LR rewinding have no seed in common."
+    assert findings.variant_gaps(runs).empty and findings.variant_gap_table(runs).empty
+    assert findings.gap_sentence(runs) == "There is nothing here that LR rewinding could be compared with."
+
+
+def test_the_commands_of_variants_are_those_of_the_seeds_that_are_shown():
+    runs = {name: synthetic.results(seeds=seeds) for name, seeds in (("lr_rewind", (0, 1, 2)), ("random", (1,)))}
+    table = findings.variant_commands(Experiment("lenet5", "fashion_mnist", profile="paper"), runs)[""]
+    assert "--seeds 0,1,2" in table["LR rewinding"] and "--seeds 0,1,2" in table["fine-tuning"]
+    assert table["random pruning"] == "simprune run lenet5 fashion_mnist --profile paper --seeds 1 --criterion random"
 
 
 def test_variants_that_are_missing_are_named():

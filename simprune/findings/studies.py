@@ -447,9 +447,12 @@ def variant_accuracy_table(runs: Mapping[str, "Results"]) -> pd.DataFrame:
     return table.set_axis(densities(runs["lr_rewind"]).map(percent)).rename_axis(index=None, columns="density")
 
 
-def variant_commands(experiment: Experiment) -> pd.DataFrame:
-    """The command line that makes the tables of each variant, for the seeds of the experiment."""
-    rows = {words: command(experiment.replace(**changes)) for words, changes in VARIANTS.values()}
+def variant_commands(experiment: Experiment, runs: Mapping[str, "Results"]) -> pd.DataFrame:
+    """The command line that makes the tables of each variant: for the seeds of its run, or those of LR rewinding."""
+    rows = {}
+    for name, (words, changes) in VARIANTS.items():
+        seeds = (runs.get(name) or runs["lr_rewind"]).experiment.seeds
+        rows[words] = command(experiment.replace(**changes, seeds=seeds))
     return pd.DataFrame({"": rows})
 
 
@@ -487,19 +490,77 @@ def finetune_sentence(runs: Mapping[str, "Results"]) -> str:
     """Whether LR rewinding beats fine-tuning at low densities, as Renda et al. (2020) found; over the seeds of both."""
     if "finetune" not in runs:
         return "Fine-tuning is not computed yet."
-    one, other = (runs[name].performance for name in ("lr_rewind", "finetune"))
-    both = one.merge(other, on=["seed", "level"], suffixes=("", "_finetune"))
-    both["gain"] = 100 * (both["test_accuracy"] - both["test_accuracy_finetune"])
-    gain = both[both["density"] < RENDA_FINETUNE].groupby("level")["gain"].mean()
+    gaps = variant_gaps(runs)
+    if "finetune" not in gaps.index.unique("variant"):
+        return "Fine-tuning and LR rewinding have no seed in common."
+    gaps = gaps.loc["finetune"]
+    gain = -gaps.loc[gaps["density"] < RENDA_FINETUNE, "mean"]
     if gain.empty:
         return f"No level that both have is below {percent(RENDA_FINETUNE)}."
     better = int((gain > 0).sum())
     agrees = "as" if better == len(gain) else ("in part as" if better > len(gain) / 2 else "unlike what")
     return (
         f"Below {percent(RENDA_FINETUNE)} of the weights LR rewinding is more accurate than fine-tuning at {better} of "
-        f"{counted(len(gain), 'level')}, by {gain.min():.2f} to {gain.max():.2f} percentage points, {agrees} Renda et "
-        f"al. (2020) found on CIFAR-10."
+        f"{counted(len(gain), 'level')}, by {gain.min():.2f} to {gain.max():.2f} percentage points "
+        f"({_pairs(runs, 'finetune')}), {agrees} Renda et al. (2020) found on CIFAR-10."
     )
+
+
+def variant_gaps(runs: Mapping[str, "Results"]) -> pd.DataFrame:
+    """Test accuracy above that of LR rewinding with the same seed, in percentage points, by (variant, level).
+
+    Columns as in `over_seeds`; a variant that shares no seed with LR rewinding is not in it.
+    """
+    tables, base = {}, runs["lr_rewind"].performance
+    for name, results in runs.items():
+        if name == "lr_rewind":
+            continue
+        both = base.merge(results.performance[["seed", "level", "test_accuracy"]], on=["seed", "level"])
+        if len(both):
+            gap = 100 * (both["test_accuracy_y"] - both["test_accuracy_x"])
+            tables[name] = over_seeds(both.assign(value=gap, status="ok"), "level")
+    if not tables:
+        return pd.DataFrame(index=pd.MultiIndex.from_arrays([[], []], names=["variant", "level"]))
+    return pd.concat(tables, names=["variant"])
+
+
+def _pairs(runs: Mapping[str, "Results"], name: str) -> str:
+    """How many seeds a variant shares with LR rewinding."""
+    return counted(len(set(runs[name].experiment.seeds) & set(runs["lr_rewind"].experiment.seeds)), "seed")
+
+
+def variant_gap_table(runs: Mapping[str, "Results"]) -> pd.DataFrame:
+    """`variant_gaps` as text: density (rows) by variant (columns)."""
+    gaps = variant_gaps(runs)
+    columns = {
+        f"{VARIANTS[name][0]} ({_pairs(runs, name)})": [
+            spread(row, _signed) for _, row in gaps.loc[name].reindex(densities(runs["lr_rewind"]).index).iterrows()
+        ]
+        for name in gaps.index.unique("variant")
+    }
+    table = pd.DataFrame(columns, densities(runs["lr_rewind"]).map(percent))
+    return table.rename_axis(index=None, columns="density")
+
+
+def gap_sentence(runs: Mapping[str, "Results"]) -> str:
+    """How far each variant's accuracy is from that of LR rewinding where the fewest weights are left, seed by seed."""
+    gaps = variant_gaps(runs)
+    if gaps.empty:
+        return "There is nothing here that LR rewinding could be compared with."
+    last = densities(runs["lr_rewind"]).index[-1]
+    parts = [
+        f"{VARIANTS[name][0]} {spread(gaps.loc[name, last], _signed)} ({_pairs(runs, name)})"
+        for name in gaps.index.unique("variant")
+        if (name, last) in gaps.index
+    ]
+    return (
+        f"At {percent(densities(runs['lr_rewind'])[last])} of the weights, in percentage points of test accuracy above "
+        f"LR rewinding with the same seed: {listed(parts)}."
+    )
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.2f}".replace("-", "\u2212")
 
 
 def variant_means(
@@ -600,6 +661,7 @@ def retraining_sentences(
         "retraining_accuracy": f"{renda_sentence(runs)} {finetune_sentence(runs)}",
         "retraining_similarity": no_pruning_sentence(runs, density=density),
         "retraining_profiles": variant_similarity_sentence(runs, density=density),
+        "retraining_gaps": gap_sentence(runs),
         "other": " ".join(
             [renda_sentence(other), finetune_sentence(other), variant_similarity_sentence(other, density=density)]
             if other
