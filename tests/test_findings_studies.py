@@ -202,9 +202,9 @@ def test_fine_tuning_is_compared_at_the_low_densities_only():
     runs = {"lr_rewind": run_with(0.9, 0.5, 0.9, 0.9, rate=0.5), "finetune": run_with(0.9, 0.9, 0.89, 0.88, rate=0.5)}
     text = sentence(findings.finetune_sentence(runs))
     assert (
-        "more accurate than fine-tuning at 2 of 2 levels, by 1.00 to 2.00 percentage points (one seed), as Renda"
-        in text
+        "more accurate than fine-tuning at 2 of 2 levels with one seed (fine-tuning is \u22122.00 to \u22121.00" in text
     )
+    assert "from it), as Renda et al. (2020) found" in text
     assert findings.finetune_sentence({"lr_rewind": runs["lr_rewind"]}) == "Fine-tuning is not computed yet."
 
 
@@ -220,9 +220,17 @@ def test_variants_are_compared_with_the_same_seeds_only():
     assert np.allclose(gaps.loc["random", ["mean", "low", "high"]], [[0, 0, 0], [-20, -30, -10]])
     text = sentence(findings.gap_sentence(runs))
     assert text.startswith("At 50 % of the weights")
-    assert text.endswith("random pruning \u221220.00 (\u221230.00–\u221210.00) (2 seeds).")
+    assert text.endswith("random pruning \u221220.00 (\u221230.00 to \u221210.00) (2 seeds).")
     table = findings.variant_gap_table(runs)
-    assert table.columns.tolist() == ["random pruning (2 seeds)"] and table.iloc[0, 0] == "+0.00"
+    assert table.columns.tolist() == ["random pruning (2 seeds)"] and table.iloc[0, 0] == "0.00"
+
+
+def test_what_holds_on_average_is_told_from_what_holds_with_every_seed():
+    runs = {name: synthetic.results(seeds=(0, 1), levels=2, rate=0.7) for name in ("lr_rewind", "finetune")}
+    runs["lr_rewind"].performance["test_accuracy"] = 0.9
+    runs["finetune"].performance["test_accuracy"] = [0.9, 0.89, 0.88, 0.9, 0.895, 0.91]
+    text = findings.finetune_sentence(runs)
+    assert "at 2 of 2 levels on average, and at 1 of them with every one of 2 seeds" in text
 
 
 def test_variants_without_a_common_seed_are_not_compared():

@@ -93,7 +93,17 @@ def test_the_enlarged_accuracies_leave_out_what_has_collapsed(runs):
     runs["none"].performance.loc[runs["none"].performance["level"] == 4, "test_accuracy"] = 0.1
     whole, near = plots.retraining_accuracy(runs).axes
     assert whole.get_ylim() == (0, 100)
-    assert near.get_ylim()[0] > 80
+    assert near.get_ylim()[0] > -5
+
+
+def test_the_enlarged_accuracies_are_those_above_the_dense_network_of_the_same_seed(runs):
+    performance = runs["random"].performance
+    dense = performance["seed"].map({0: 0.8, 1: 0.9, 2: 0.7})
+    performance["test_accuracy"] = dense - 0.005 * performance["level"]
+    near = plots.retraining_accuracy(runs).axes[1]
+    colour = to_rgba(plots.VARIANT_STYLES["random"].colour)
+    lines = [line.get_ydata() for line in near.lines if to_rgba(line.get_color()) == colour]
+    assert any(len(line) == 5 and np.allclose(line, [0, -0.5, -1, -1.5, -2]) for line in lines)
 
 
 def test_only_the_variants_that_are_there_are_drawn(runs):

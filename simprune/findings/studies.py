@@ -58,7 +58,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "reinitialise": ("same masks, new weights", {"retraining": "reinitialise"}),
     "random": ("random pruning", {"criterion": "random"}),
     "none": ("no retraining", {"retraining": "none"}),
-    "none_one_shot": ("no retraining, one shot", {"retraining": "none", "one_shot": True}),
+    "none_one_shot": ("one shot, no retraining", {"retraining": "none", "one_shot": True}),
     "no_pruning": ("retraining without pruning", {"criterion": "none"}),
 }
 STUDY_PROFILES = ("paper", "laptop")
@@ -494,15 +494,17 @@ def finetune_sentence(runs: Mapping[str, "Results"]) -> str:
     if "finetune" not in gaps.index.unique("variant"):
         return "Fine-tuning and LR rewinding have no seed in common."
     gaps = gaps.loc["finetune"]
-    gain = -gaps.loc[gaps["density"] < RENDA_FINETUNE, "mean"]
-    if gain.empty:
+    gaps = gaps[gaps["density"] < RENDA_FINETUNE]
+    if gaps.empty:
         return f"No level that both have is below {percent(RENDA_FINETUNE)}."
-    better = int((gain > 0).sum())
-    agrees = "as" if better == len(gain) else ("in part as" if better > len(gain) / 2 else "unlike what")
+    better, always = int((gaps["mean"] < 0).sum()), int((gaps["high"] < 0).sum())
+    agrees = "as" if better == len(gaps) else ("in part as" if better > len(gaps) / 2 else "unlike what")
+    seeds = len(set(runs["finetune"].experiment.seeds) & set(runs["lr_rewind"].experiment.seeds))
+    each = f" on average, and at {always} of them with every one of {seeds} seeds" if seeds > 1 else " with one seed"
     return (
         f"Below {percent(RENDA_FINETUNE)} of the weights LR rewinding is more accurate than fine-tuning at {better} of "
-        f"{counted(len(gain), 'level')}, by {gain.min():.2f} to {gain.max():.2f} percentage points "
-        f"({_pairs(runs, 'finetune')}), {agrees} Renda et al. (2020) found on CIFAR-10."
+        f"{counted(len(gaps), 'level')}{each} (fine-tuning is {_signed(gaps['mean'].min())} to "
+        f"{_signed(gaps['mean'].max())} percentage points from it), {agrees} Renda et al. (2020) found on CIFAR-10."
     )
 
 
@@ -534,7 +536,7 @@ def variant_gap_table(runs: Mapping[str, "Results"]) -> pd.DataFrame:
     gaps = variant_gaps(runs)
     columns = {
         f"{VARIANTS[name][0]} ({_pairs(runs, name)})": [
-            spread(row, _signed) for _, row in gaps.loc[name].reindex(densities(runs["lr_rewind"]).index).iterrows()
+            _signed_spread(row) for _, row in gaps.loc[name].reindex(densities(runs["lr_rewind"]).index).iterrows()
         ]
         for name in gaps.index.unique("variant")
     }
@@ -549,7 +551,7 @@ def gap_sentence(runs: Mapping[str, "Results"]) -> str:
         return "There is nothing here that LR rewinding could be compared with."
     last = densities(runs["lr_rewind"]).index[-1]
     parts = [
-        f"{VARIANTS[name][0]} {spread(gaps.loc[name, last], _signed)} ({_pairs(runs, name)})"
+        f"{VARIANTS[name][0]} {_signed_spread(gaps.loc[name, last])} ({_pairs(runs, name)})"
         for name in gaps.index.unique("variant")
         if (name, last) in gaps.index
     ]
@@ -560,7 +562,16 @@ def gap_sentence(runs: Mapping[str, "Results"]) -> str:
 
 
 def _signed(points: float) -> str:
-    return f"{points:+.2f}".replace("-", "\u2212")
+    """Percentage points with their sign, in two decimals; what rounds to nothing is 0.00."""
+    rounded = round(points, 2)
+    return f"{rounded:+.2f}".replace("-", "\u2212") if rounded else "0.00"
+
+
+def _signed_spread(summary: pd.Series) -> str:
+    if np.isnan(summary["mean"]):
+        return NO_VALUE
+    mean, low, high = (_signed(summary[name]) for name in ("mean", "low", "high"))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def variant_means(

@@ -1,10 +1,11 @@
 """Figures of a run beside its controls, of the ways of retraining beside each other, and of all studies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from simprune.study import Results
 
 DOTS = (0, (1, 1.6))
+NEAR_DENSE = 4  # percentage points of accuracy below the dense network that are still drawn enlarged
 REFERENCE_STYLES = {
     "previous": Style("#6a6fb5", "^"),
     "dense": Style("#1a1a1a", "o"),
@@ -165,34 +167,44 @@ def _legend(figure: Figure, lines: list, notes: set[str], ncols: int = 2) -> Non
 
 
 def retraining_accuracy(runs: Mapping[str, "Results"]) -> Figure:
-    """Test accuracy of every variant against density: all of it, and what is near the dense network's.
+    """Test accuracy of every variant against density: all of it, and its distance from the dense network's.
 
-    A variant that prunes nothing stands at the densities of the others. Dashed: the dense network.
+    The distance is taken seed by seed, in percentage points. A variant that prunes nothing stands at the densities of
+    the others. Dashed: the dense network.
     """
     positions = densities(runs["lr_rewind"])
     with new_figure(height=6.2) as (figure, notes):
         grid = figure.subplots(2, 1, sharex=True)
-        dense = 100 * accuracies(runs["lr_rewind"])["mean"].iloc[0]
-        for axes in grid:
-            axes.axhline(dense, color=VARIANT_STYLES["lr_rewind"].colour, linewidth=0.9, linestyle=DASHES)
-            for name, results in runs.items():
-                held, style = accuracies(results), VARIANT_STYLES[name]
-                held[["mean", "low", "high"]] *= 100
-                words = VARIANTS[name][0]
-                draw(axes, positions.loc[held.index], held, style.colour, style.marker, words, notes, size=4.5)
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}\u00a0%"))
+        line = {"color": VARIANT_STYLES["lr_rewind"].colour, "linewidth": 0.9, "linestyle": DASHES}
+        distances = {name: _from_dense(results) for name, results in runs.items()}
+        for axes, dense in zip(grid, (100 * accuracies(runs["lr_rewind"])["mean"].iloc[0], 0), strict=True):
+            axes.axhline(dense, **line)
+        for name, results in runs.items():
+            held, style, words = accuracies(results), VARIANT_STYLES[name], VARIANTS[name][0]
+            held[["mean", "low", "high"]] *= 100
+            for axes, table in zip(grid, (held, distances[name]), strict=True):
+                draw(axes, positions.loc[table.index], table, style.colour, style.marker, words, notes, size=4.5)
+        grid[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}\u00a0%"))
         density_axis(grid[1], positions)
         grid[0].set(ylabel="accuracy on test images", ylim=(0, 100))
-        grid[1].set(xlabel=DENSITY_LABEL, ylabel="the same, enlarged", ylim=_near(runs, dense))
+        grid[1].set(xlabel=DENSITY_LABEL, ylabel="points from the dense network", ylim=_near_dense(distances.values()))
         legend(figure, grid[0], notes, ncols=2)
     return figure
 
 
-def _near(runs: Mapping[str, "Results"], dense: float) -> tuple[float, float]:
-    """Limits that hold the dense network's accuracy and all that is at most four points below it."""
-    values = np.concatenate([100 * accuracies(results)["mean"].to_numpy() for results in runs.values()])
-    near = values[values >= dense - 4]
-    return min(near.min(), dense) - 0.2, max(near.max(), dense) + 0.2
+def _from_dense(results: "Results") -> pd.DataFrame:
+    """Test accuracy above that of the dense network of the same seed, in percentage points, as in `over_seeds`."""
+    table = results.performance
+    dense = table[table["level"] == 0].set_index("seed")["test_accuracy"]
+    gap = 100 * (table["test_accuracy"] - table["seed"].map(dense))
+    return over_seeds(table.assign(value=gap, status="ok"), "level")
+
+
+def _near_dense(distances: Iterable[pd.DataFrame]) -> tuple[float, float]:
+    """Limits, in points, that hold all that is at most `NEAR_DENSE` points below the dense network."""
+    table = pd.concat(distances)
+    near = table[table["mean"] >= -NEAR_DENSE]
+    return near["low"].clip(lower=-NEAR_DENSE).min() - 0.1, near["high"].max() + 0.1
 
 
 def retraining_similarity(
