@@ -171,3 +171,17 @@ def test_an_interrupted_run_ends_with_status_130(monkeypatch, capsys):
     monkeypatch.setattr("simprune.study.run", interrupt)
     status, _, err = call("run", "lenet5", "fashion_mnist_mini", capsys=capsys)
     assert status == 130 and "interrupted; what was finished is kept" in err
+
+
+def test_ctrl_c_while_the_command_is_being_loaded_ends_with_status_130_and_no_traceback():
+    code = (
+        "import runpy, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'simprune.cli':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "runpy.run_module('simprune', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130 and done.stderr == ""
