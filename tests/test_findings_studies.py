@@ -233,6 +233,23 @@ def test_what_holds_on_average_is_told_from_what_holds_with_every_seed():
     assert "at 2 of 2 levels on average, and at 1 of them with every one of 2 seeds" in text
 
 
+def test_a_lead_on_the_training_images_only_is_called_fit():
+    runs = {"lr_rewind": run_with(0.9, 0.8, 0.8, rate=0.7), "finetune": run_with(0.9, 0.82, 0.81, rate=0.7)}
+    runs["lr_rewind"].performance["train_accuracy"] = [0.9, 0.98, 0.97]
+    runs["finetune"].performance["train_accuracy"] = [0.9, 0.95, 0.96]
+    text = findings.fit_sentence(runs)
+    assert (
+        "fine-tuning is \u22123.00 to \u22121.00 points from LR rewinding at these levels, and behind at 2 of 2" in text
+    )
+    assert "which the test images do not reward" in text
+    runs["finetune"].performance["test_accuracy"] = 0.5
+    assert "reward" not in findings.fit_sentence(runs)
+    runs["finetune"].performance["test_accuracy"] = 0.9
+    runs["finetune"].performance["train_accuracy"] = 0.99
+    assert "behind at 0 of 2" in findings.fit_sentence(runs) and "reward" not in findings.fit_sentence(runs)
+    assert findings.fit_sentence({"lr_rewind": runs["lr_rewind"]}).endswith("not computed yet.")
+
+
 def test_variants_without_a_common_seed_are_not_compared():
     runs = {"lr_rewind": run_with(0.9, 0.9), "finetune": synthetic.results(seeds=(1,), levels=1)}
     assert findings.finetune_sentence(runs) == "Fine-tuning and LR rewinding have no seed in common."
@@ -277,11 +294,8 @@ def test_seeds_that_are_asked_for_are_computed_for_every_variant(stored, monkeyp
     experiment, store = stored
     monkeypatch.setattr("simprune.findings.studies.run", lambda asked, **_: asked)
     asked = findings.variants(experiment, seeds=[3], store=store)
-    assert {name: (e.retraining, e.criterion, e.one_shot) for name, e in asked.items()}["none_one_shot"] == (
-        "none",
-        "magnitude",
-        True,
-    )
+    made = {name: (e.retraining, e.criterion) for name, e in asked.items()}
+    assert made["none"] == ("none", "magnitude") and made["random"] == ("lr_rewind", "random")
     assert list(asked) == list(findings.VARIANTS) and {e.seeds for e in asked.values()} == {(3,)}
 
 

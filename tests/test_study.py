@@ -405,6 +405,15 @@ def test_one_shot_levels_start_from_the_dense_network(tmp_path, starts):
     assert list(results.performance["density"]) == pytest.approx([1, 0.5, 0.25], abs=1e-4)
 
 
+def test_without_retraining_pruning_in_rounds_and_in_one_shot_give_the_same_networks(tmp_path):
+    rounds = SMALL.replace(retraining="none")
+    for experiment in (rounds, rounds.replace(one_shot=True)):
+        run(experiment, store=tmp_path)
+    for level in (1, 2):
+        one, other = (network_state(each, tmp_path, level) for each in (rounds, rounds.replace(one_shot=True)))
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_the_output_layer_can_be_left_whole(tmp_path):
     results = run(SMALL.replace(keep_output=True), store=tmp_path)
     report = results.sparsity.query("level == 2").set_index("layer")

@@ -57,8 +57,8 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "finetune": ("fine-tuning", {"retraining": "finetune"}),
     "reinitialise": ("same masks, new weights", {"retraining": "reinitialise"}),
     "random": ("random pruning", {"criterion": "random"}),
+    # In rounds or in one shot: without retraining in between the networks are the same.
     "none": ("no retraining", {"retraining": "none"}),
-    "none_one_shot": ("one shot, no retraining", {"retraining": "none", "one_shot": True}),
     "no_pruning": ("retraining without pruning", {"criterion": "none"}),
 }
 STUDY_PROFILES = ("paper", "laptop")
@@ -508,18 +508,41 @@ def finetune_sentence(runs: Mapping[str, "Results"]) -> str:
     )
 
 
-def variant_gaps(runs: Mapping[str, "Results"]) -> pd.DataFrame:
+def fit_sentence(runs: Mapping[str, "Results"]) -> str:
+    """Whether what LR rewinding and fine-tuning differ by is fit to the training images, or shows on test images."""
+    if "finetune" not in (gaps := variant_gaps(runs, "train_accuracy")).index.unique("variant"):
+        return "How well fine-tuning fits the training images is not computed yet."
+    fit = gaps.loc["finetune"]
+    fit = fit.loc[fit["density"] < RENDA_FINETUNE, "mean"]
+    test = variant_gaps(runs).loc[("finetune", fit.index), "mean"]
+    if fit.empty:
+        return f"No level that both have is below {percent(RENDA_FINETUNE)}."
+    ahead = int((fit < 0).sum())
+    text = (
+        f"On the training images fine-tuning is {_signed(fit.min())} to {_signed(fit.max())} points from LR rewinding "
+        f"at these levels, and behind at {ahead} of {len(fit)}."
+    )
+    if ahead == len(fit) and (test < 0).sum() <= len(fit) / 2:
+        text += (
+            " So LR rewinding does train further, as it should; but what it gains here is fit to the training images, "
+            "which the test images do not reward."
+        )
+    return text
+
+
+def variant_gaps(runs: Mapping[str, "Results"], column: str = "test_accuracy") -> pd.DataFrame:
     """Test accuracy above that of LR rewinding with the same seed, in percentage points, by (variant, level).
 
-    Columns as in `over_seeds`; a variant that shares no seed with LR rewinding is not in it.
+    `column`: another accuracy of the table of performance. Columns as in `over_seeds`; a variant that shares no seed
+    with LR rewinding is not in it.
     """
     tables, base = {}, runs["lr_rewind"].performance
     for name, results in runs.items():
         if name == "lr_rewind":
             continue
-        both = base.merge(results.performance[["seed", "level", "test_accuracy"]], on=["seed", "level"])
+        both = base.merge(results.performance[["seed", "level", column]], on=["seed", "level"])
         if len(both):
-            gap = 100 * (both["test_accuracy_y"] - both["test_accuracy_x"])
+            gap = 100 * (both[f"{column}_y"] - both[f"{column}_x"])
             tables[name] = over_seeds(both.assign(value=gap, status="ok"), "level")
     if not tables:
         return pd.DataFrame(index=pd.MultiIndex.from_arrays([[], []], names=["variant", "level"]))
@@ -673,6 +696,7 @@ def retraining_sentences(
         "retraining_similarity": no_pruning_sentence(runs, density=density),
         "retraining_profiles": variant_similarity_sentence(runs, density=density),
         "retraining_gaps": gap_sentence(runs),
+        "retraining_fit": fit_sentence(runs),
         "other": " ".join(
             [renda_sentence(other), finetune_sentence(other), variant_similarity_sentence(other, density=density)]
             if other

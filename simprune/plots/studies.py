@@ -59,7 +59,6 @@ VARIANT_STYLES = {
     "reinitialise": Style("#b069c9", "D"),
     "random": Style("#d55e00", "v"),
     "none": Style("#a98300", "P"),
-    "none_one_shot": Style("#9b1010", "p"),
     "no_pruning": Style("#7a7a7a", "*"),
 }
 # Studies, in the order in which they come.
