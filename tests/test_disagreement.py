@@ -276,6 +276,18 @@ def test_an_answer_that_seeds_dispute_has_less_than_full_support():
     assert ((support > 0.5) & (support < 1)).all()
 
 
+def test_support_by_seeds_is_the_chance_that_a_resample_gives_the_answer():
+    # Seed 0 says layer 2 so loudly that only resamples without it say layer 1: (2/3)³ of them.
+    def disputed(seed, level, layer, view, measure):
+        return (
+            falling(1)(seed, level, layer, view, measure) if seed else falling(2, steepness=10)(0, level, layer, 0, 0)
+        )
+
+    table = disagreement.conclusions(with_siblings(disputed, seeds=(0, 1, 2)), scale="value")
+    assert set(table["least_layer"]) == {planted.LAYERS[2]}
+    assert np.allclose(table["least_layer_seeds"], 1 - (2 / 3) ** 3, atol=0.06)
+
+
 def test_measures_without_a_score_in_a_layer_answer_from_the_others():
     results = with_siblings(falling(0))
     table = results.similarity
@@ -292,6 +304,36 @@ def test_draws_of_inputs_support_what_they_say_again():
     results.diagnostics["samples"] = pd.concat([*draws, other])
     support = disagreement.conclusions(results)["least_layer_inputs"]
     assert np.allclose(support, 5 / 6)
+
+
+def test_support_by_inputs_is_for_the_answer_that_is_given():
+    # All draws say layer 2 where the whole says layer 1: nothing supports it, however alike the draws are.
+    results = with_siblings(falling(1))
+    other = with_siblings(falling(2)).similarity
+    results.diagnostics["samples"] = pd.concat([other.assign(inputs=500, draw=draw) for draw in range(3)])
+    table = disagreement.conclusions(results)
+    assert set(table["least_layer"]) == {planted.LAYERS[1]} and (table["least_layer_inputs"] == 0).all()
+
+
+def test_draws_at_another_level_support_nothing():
+    results = with_siblings(falling(1))
+    samples = results.similarity.assign(inputs=500, draw=0)
+    levels = sorted(samples["level"].unique())
+    near = int(np.log(samples.groupby("level")["density"].mean() / 0.1).abs().idxmin())
+    results.diagnostics["samples"] = samples[samples["level"] != near]
+    table = disagreement.conclusions(results)
+    assert table["least_layer_inputs"].isna().all() and table["dips_inputs"].isna().all()
+    assert (table["last_stays_inputs"] == 1).all() == (near != levels[-1])
+    results.diagnostics["samples"] = samples[samples["level"] != levels[-1]]
+    assert disagreement.conclusions(results)["last_stays_inputs"].isna().all()
+
+
+def test_a_measure_that_needs_corresponding_units_has_no_answer_against_siblings():
+    results = with_siblings(falling(1))
+    table = results.similarity
+    results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
+    assert "unit_correlation" in disagreement.conclusions(results, scale="value").index
+    assert "unit_correlation" not in disagreement.conclusions(results, scale="sibling").index
 
 
 # Where from: tables with a planted source ---------------------------------------------------------------------------

@@ -34,14 +34,16 @@ def conclusions(
     `scale` says on what similarity is judged: "value" takes scores as they are and calls 0.9 the threshold;
     "sibling" takes (s − b)/(1 − b), b the similarity of two dense networks that were trained from other seeds, layer
     by layer: 1 is the dense network itself, 0 as far away as an independent training run, and the threshold is half
-    of the way. Distances are turned into similarities (`as_similarity`); scores that are not ok count as missing.
+    of the way. Measures that need units to correspond have no answer there, since those of two seeds don't. Distances
+    are turned into similarities (`as_similarity`); scores that are not ok count as missing.
 
     Columns, by question (index: measure): least_layer, at the level nearest to `density`; falls_at, the density of
     the first level whose mean over layers is below the threshold, or "never"; dips, "yes" if the mean of the layers
     between is below both the first and the last layer; last_stays, "yes" if the last layer is above the threshold at
     the last level. For each, `<question>_seeds` is the share of bootstrap resamples of seeds that give this answer
-    (NaN with fewer than three seeds) and `<question>_inputs` that of random draws of the probe inputs (NaN where
-    nothing was drawn; never for falls_at, since draws are of a few levels). `layers` counts the layers with a score.
+    (NaN with fewer than three seeds) and `<question>_inputs` that of random draws of the probe inputs (NaN where none
+    was made at the level that is asked for; always for falls_at, since draws are of a few levels). `layers` counts the
+    layers with a score.
     Raises `InputError` for an unknown scale, or "sibling" where siblings were not compared.
     """
     check_choice("scale", scale, SCALES)
@@ -52,15 +54,19 @@ def conclusions(
     dense = dense[dense["view"] == view]
     sibling = _without_copies(dense_scores(results.similarity, "sibling"))
     sibling = sibling[(sibling["view"] == view) & (sibling["level"] == 0)]
-    measures = [name for name in MEASURES if name in set(dense["measure"])]
+    measures = [name for name in MEASURES if name in set(dense["measure"]) and _has_meaning(name, scale)]
     full = _Scores(dense, sibling, measures, scale)
     rows = full.answers(density)
     table = pd.DataFrame(rows, index=pd.Index(measures, name="measure"))
     for question, shares in _support(full, rows, density, np.random.default_rng(seed)).items():
         table[f"{question}_seeds"] = shares
-    for question, shares in _input_support(results, rows, measures, view, density, scale).items():
+    for question, shares in _input_support(results, full, rows, view, density).items():
         table[f"{question}_inputs"] = shares
     return table
+
+
+def _has_meaning(measure: str, scale: str) -> bool:
+    return scale == "value" or "permutation" in MEASURES[measure].invariances
 
 
 def _without_copies(scores: pd.DataFrame) -> pd.DataFrame:
@@ -90,8 +96,12 @@ class _Scores:
         known = np.isfinite(values)
         counts = known.sum(axis=0)
         mean = np.where(counts > 0, np.where(known, values, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
-        near = int(np.abs(np.log(self.density) - np.log(density)).argmin())
+        near = self.levels.index(self.nearest(density))
         return [self._answer(profile, near) for profile in mean]
+
+    def nearest(self, density: float) -> int:
+        """The level whose density is nearest in ratio."""
+        return self.levels[int(np.abs(np.log(self.density) - np.log(density)).argmin())]
 
     def _answer(self, levels: np.ndarray, near: int) -> dict[str, object]:
         threshold = SCALES[self.scale]
@@ -132,36 +142,39 @@ def _support(
 
 
 def _same(rows: list[dict], drawn: list[list[dict]], question: str, times: np.ndarray | None = None) -> list[float]:
-    """For each measure, in which share of the draws its answer comes again; NaN where it has none."""
+    """For each measure, in which share of the draws, made so many `times`, its answer comes again; NaN: it has none."""
     return [
         np.nan
         if row[question] is None
-        else float(np.mean([answers[place][question] == row[question] for answers in drawn]))
+        else float(np.average([answers[place][question] == row[question] for answers in drawn], weights=times))
         for place, row in enumerate(rows)
     ]
 
 
 def _input_support(
-    results: "Results", rows: list[dict], measures: list[str], view: str, density: float, scale: str
+    results: "Results", full: _Scores, rows: list[dict], view: str, density: float
 ) -> dict[str, list[float]]:
-    """By question, the share of draws of probe inputs with each measure's answer."""
+    """By question, the share of draws of inputs with each measure's answer; NaN if none is of the level asked for."""
     samples = diagnostic(results, "samples")
     nothing = {question: [np.nan] * len(rows) for question in QUESTIONS}
     if samples is None:
         return nothing
     samples = samples[(samples["view"] == view) & (samples["inputs"] == samples["inputs"].max())]
-    samples = samples[samples["measure"].isin(measures)]
+    samples = samples[samples["measure"].isin(full.measures)]
     value = as_similarity(samples["measure"], samples["value"]).where(is_ok(samples["status"]))
     samples = samples.assign(value=value, seed=list(zip(samples["seed"], samples["draw"], strict=True)))
     dense = samples[(samples["reference"] == "dense") & (samples["level"] > 0)]
     sibling = samples[(samples["reference"] == "sibling") & (samples["level"] == 0)]
-    if dense.empty or (scale == "sibling" and sibling.empty):
+    if dense.empty or (full.scale == "sibling" and sibling.empty):
         return nothing
-    # Draws are of a few levels: the answers that need one level only are compared at the drawn level nearest to it.
-    drawn = _Scores(dense, sibling, measures, scale)
-    whole = drawn.answers(density)
+    drawn = _Scores(dense, sibling, full.measures, full.scale)
     by_draw = [drawn.answers(density, np.array([place])) for place in range(len(drawn.seeds))]
-    shares = {question: _same(whole, by_draw, question) for question in ("least_layer", "dips", "last_stays")}
+    answered = {
+        "least_layer": drawn.nearest(density) == full.nearest(density),
+        "dips": drawn.nearest(density) == full.nearest(density),
+        "last_stays": drawn.levels[-1] == full.levels[-1],
+    }
+    shares = {question: _same(rows, by_draw, question) for question, same_level in answered.items() if same_level}
     return {**nothing, **shares}
 
 
