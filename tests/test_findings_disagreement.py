@@ -97,9 +97,9 @@ def test_missing_tables_are_named(bare):
 
 
 def test_few_seeds_are_said_to_give_no_interval(studies, bare):
-    assert "no interval over seeds can be given" in findings.how_much(bare)["intervals"]
+    assert "no bootstrap over seeds can be made" in findings.how_much(bare)["intervals"]
     text = findings.how_much(studies)["intervals"]
-    assert f"the median τ of {NAME.lower()}" in text.lower() and "no interval over seeds can be given for VGG" in text
+    assert f"the median τ of {NAME.lower()}" in text.lower() and "no bootstrap over seeds can be made for VGG" in text
 
 
 def test_the_headline_counts_the_answers(bare):
@@ -117,6 +117,26 @@ def test_the_parts_are_listed_with_their_shares(studies):
         assert findings.SHARE_WORDS[largest] in said["source_bars"]
     for part in ("the measure itself", "the view", "the finite number of inputs"):
         assert part in said["headline"]
+
+
+def test_shares_are_of_the_views_in_which_all_five_measures_have_a_score(studies):
+    """In flatten mean CCA is degenerate in the first layer; with that view, it counts in that layer nowhere."""
+    for views, compared in ((findings.disagreement.COMMON_VIEWS, 5), (None, 4)):
+        shares, _ = findings.disagreement._right_shares(studies[NAME], views=views)
+        first = shares[shares["layer_index"] == 0]
+        assert set(first["compared"]) == {compared}
+    held, without = planted.everything(), planted.everything()
+    for results in (held, without):
+        del results.diagnostics["released"]  # it is of flattened activations, and of some levels
+    without.similarity = without.similarity[without.similarity["view"] != "flatten"]
+    without.diagnostics["nulls"] = without.diagnostics["nulls"].query("view != 'flatten'")
+    one, other = (
+        findings.source_table({NAME: results}).set_index(["what", "source"])["share"].sort_index()
+        for results in (held, without)
+    )
+    assert np.allclose(one, other)
+    said = findings.where_from(studies)["three_views"]
+    assert "in 1 of the 3 layers of" in said and "at most 4 of the five measures" in said
 
 
 def test_the_answer_names_the_largest_part_of_every_study(studies):

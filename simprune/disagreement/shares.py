@@ -222,9 +222,16 @@ def _with_same_cells(scores: pd.DataFrame, other: pd.DataFrame, keys: list[str])
 
 
 def _designed(
-    results: "Results", measures: Sequence[str] | None, ranks: bool, right_only: bool = False
+    results: "Results",
+    measures: Sequence[str] | None,
+    ranks: bool,
+    right_only: bool = False,
+    views: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     scores, factors = designed_scores(results, measures)
+    if views is not None:
+        scores = scores[scores["view"].isin(views)]
+        factors = [factor for factor in factors if factor != "view" or scores["view"].nunique() > 1]
     if right_only:
         scores = scores[scores["implementation"] == IMPLEMENTATIONS[0]]
         factors = [factor for factor in factors if factor != "implementation"]
@@ -232,14 +239,19 @@ def _designed(
 
 
 def source_shares(
-    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False, right_only: bool = False
+    results: "Results",
+    measures: Sequence[str] | None = None,
+    ranks: bool = False,
+    right_only: bool = False,
+    views: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """`variance_shares` of `designed_scores` per seed, layer and level, and the factors that could be told apart.
 
     `ranks`: each procedure's scores are first replaced by their ranks among its layers and levels, so that only
-    disagreement about order counts and not about values. With `right_only` no score comes from the released code.
+    disagreement about order counts and not about values. With `right_only` no score comes from the released code, with
+    `views` none from another view.
     """
-    scores, factors = _designed(results, measures, ranks, right_only)
+    scores, factors = _designed(results, measures, ranks, right_only, views)
     return variance_shares(scores, factors, CELL), factors
 
 

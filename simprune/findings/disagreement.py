@@ -6,6 +6,7 @@ were not computed, the sentence says so.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ MAIN_WORDS = {
     "view": "the view",
     "correction": "the finite number of inputs",
 }
+# The views whose variables are channels: so few that each of the five measures has a score.
+COMMON_VIEWS = ("channels", "pooled")
 NOT_COMPUTED = "The tables that this needs were not computed for the studies at hand."
 
 
@@ -145,8 +148,8 @@ def agreement_interval_table(studies: Studies, view: str = "flatten") -> pd.Data
         rows[name] = {
             "median τ": _number(seeds["median"]),
             "pairs of measures": f"{seeds['pairs']:.0f}",
-            "interval over seeds": _range(seeds["low"], seeds["high"]),
-            "interval over inputs": NO_VALUE if inputs is None else _range(inputs["low"], inputs["high"]),
+            "bootstrap over seeds": _range(seeds["low"], seeds["high"]),
+            "half of the inputs, few levels": NO_VALUE if inputs is None else _range(inputs["low"], inputs["high"]),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="study")
 
@@ -292,15 +295,15 @@ def _intervals(studies: Studies, view: str) -> str:
         found = disagreement.median_agreement(results, view)
         if pd.notna(found["low"]):
             text = f"the median τ of {name} is {_number(found['median'])}"
-            parts.append(f"{text}, with a 95{chr(160)}% interval over seeds from {_range(found['low'], found['high'])}")
+            parts.append(f"{text}, and {_range(found['low'], found['high'])} in a bootstrap over seeds")
         inputs = disagreement.agreement_over_inputs(results, view)
         if inputs is not None:
             parts.append(
-                f"over random draws of the probe inputs the median τ of {name} lies between "
-                f"{_number(inputs['low'])} and {_number(inputs['high'])}"
+                f"with random halves of the inputs the median τ of {name}, over the levels that were drawn, spreads "
+                f"by {_number(inputs['high'] - inputs['low'])}"
             )
     if few:
-        parts.append(f"with fewer than three seeds, no interval over seeds can be given for {listed(few)}")
+        parts.append(f"with fewer than three seeds, no bootstrap over seeds can be made for {listed(few)}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -322,18 +325,19 @@ def _between(studies: Studies, view: str) -> str:
 # Where from -------------------------------------------------------------------------------------------------
 
 
-def source_table(studies: Studies, by_layer: bool = False) -> pd.DataFrame:
+def source_table(studies: Studies, by_layer: bool = False, views: Sequence[str] | None = COMMON_VIEWS) -> pd.DataFrame:
     """Share of each part in the spread of the scores of `PAPER_MEASURES`: columns study, what, [layer_index, layer],
     source, share, low, high.
 
     The scores are by the right formulas; the parts are `SHARE_WORDS`, those of an analysis of variance. `what` is
-    "values" or "ranks"; low and high are `seed_intervals`.
+    "values" or "ranks"; low and high are `seed_intervals`. `views`: those that are compared (None: all; all as well
+    where a study does not have them).
     """
     by = ["layer_index", "layer"] if by_layer else []
     parts = []
     for name, results in studies.items():
         for what in ("values", "ranks"):
-            shares, _ = disagreement.source_shares(results, ranks=what == "ranks", right_only=True)
+            shares, _ = _right_shares(results, what == "ranks", views)
             parts.append(disagreement.seed_intervals(shares, by).assign(study=name, what=what))
     found = pd.concat(parts, ignore_index=True)
     order = found["source"].map(list(SHARE_WORDS).index)
@@ -341,9 +345,17 @@ def source_table(studies: Studies, by_layer: bool = False) -> pd.DataFrame:
     return found[["study", "what", *by, "source", "share", "low", "high"]]
 
 
-def source_text(studies: Studies, by_layer: bool = False) -> pd.DataFrame:
+def _right_shares(
+    results: "Results", ranks: bool = False, views: Sequence[str] | None = COMMON_VIEWS
+) -> tuple[pd.DataFrame, list[str]]:
+    """`source_shares` of scores by the right formulas, in some views if the results have them."""
+    views = views if views is not None and set(views) <= set(results.similarity["view"]) else None
+    return disagreement.source_shares(results, ranks=ranks, right_only=True, views=views)
+
+
+def source_text(studies: Studies, by_layer: bool = False, views: Sequence[str] | None = COMMON_VIEWS) -> pd.DataFrame:
     """`source_table` as text: one row for each study (and layer) and for values and ranks, a column for each part."""
-    table = source_table(studies, by_layer)
+    table = source_table(studies, by_layer, views)
     keys = ["study", "what", *(["layer_index", "layer"] if by_layer else [])]
     text = [
         share_text(row.share)
@@ -363,7 +375,7 @@ def variance_text(studies: Studies) -> pd.DataFrame:
     columns = {}
     for name, results in studies.items():
         for what in ("values", "ranks"):
-            shares, _ = disagreement.source_shares(results, ranks=what == "ranks", right_only=True)
+            shares, _ = _right_shares(results, what == "ranks")
             table = disagreement.overall_shares(shares).set_index("source")
             columns[name, what] = table["share"].map(share_text)
             left = f"{table['left_out'].iloc[0]:.1f} of {table[['left_out', 'compared']].iloc[0].sum():.0f}"
@@ -472,6 +484,7 @@ def where_from(studies: Studies, density: float = 0.1) -> dict[str, str]:
     return {
         "answer": _source_answer(table),
         "headline": _source_headline(table),
+        "three_views": _three_views_sentence(studies),
         "source_bars": _source_caption(table),
         "source_layers": _source_layers(first),
         "positions": _positions_sentence(studies),
@@ -496,6 +509,10 @@ def _over_studies(shares: Iterable[float]) -> str:
 
 def _source_headline(table: pd.DataFrame) -> str:
     """Which share each part has, over all studies, in words."""
+    return f"Of the disagreement of the paper's five measures {_parts_in_words(table)}."
+
+
+def _parts_in_words(table: pd.DataFrame) -> str:
     sentences = []
     for what, words in (("values", "how similar a layer is"), ("ranks", "which layers and levels are less similar")):
         chosen = table[table["what"] == what].groupby("source", sort=False)["share"]
@@ -503,9 +520,27 @@ def _source_headline(table: pd.DataFrame) -> str:
         said = [f"{parts[source]} lies in {said}" for source, said in MAIN_WORDS.items() if source in parts]
         if disagreement.INTERACTIONS in parts:
             said.append(f"{parts[disagreement.INTERACTIONS]} in two of these together")
-        sentences.append(f"of the disagreement of the paper's five measures about {words}, {listed(said)}")
-    text = "; ".join(sentences)
-    return f"{text[0].upper()}{text[1:]}."
+        sentences.append(f"about {words}, {listed(said)}")
+    return "; ".join(sentences)
+
+
+def _three_views_sentence(studies: Studies) -> str:
+    """What changes where flattened activations are a third view, and which measures then have no score."""
+    parts = []
+    for name, results in studies.items():
+        shares, _ = _right_shares(results, views=None)
+        compared = shares.groupby("layer_index")["compared"].max()
+        few = compared[compared < len(disagreement.PAPER_MEASURES)]
+        if len(few):
+            most = "one measure has" if few.max() == 1 else f"at most {few.max():.0f} of the five measures have"
+            parts.append(f"in {len(few)} of the {len(compared)} layers of {name} {most} a score in every view")
+    if not parts:
+        return "With flattened activations as a third view, all five measures still have a score in every layer."
+    return (
+        f"With flattened activations as a third view, {'; '.join(parts)}. There, “the measure” is only the difference "
+        f"between those that are left: "
+        f"{_parts_in_words(source_table(studies, views=None))}."
+    )
 
 
 def _source_answer(table: pd.DataFrame) -> str:
@@ -521,8 +556,8 @@ def _source_answer(table: pd.DataFrame) -> str:
         )
         said |= {"view": MAIN_WORDS["view"]} if "view" in set(largest["source"]) else {}
     return (
-        f"The largest part of the disagreement about how similar a layer is lies {parts['values']}; of that about "
-        f"which layers and levels are less similar, {parts['ranks']}."
+        f"The largest part of the disagreement of the paper's five measures about how similar a layer is lies "
+        f"{parts['values']}; of that about which layers and levels are less similar, {parts['ranks']}."
     )
 
 
@@ -565,7 +600,7 @@ def _positions_sentence(studies: Studies) -> str:
     """Whether the view or the measure is behind the spread, in layers with positions and in those without."""
     kinds: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
     for results in studies.values():
-        shares, _ = disagreement.source_shares(results, right_only=True)
+        shares, _ = _right_shares(results)
         views = shares[shares["source"] == "view"].groupby("layer")["sum_of_squares"].sum()
         positions = shares["layer"].isin(views.index[views > disagreement.shares.NOTHING])
         for kind, found in kinds.items():
@@ -631,13 +666,23 @@ def _convergence_sentence(results: "Results") -> str:
 
 def _ladder_sentence(results: "Results", density: float) -> str:
     table = disagreement.ladder(results, nearest_level(results, density))
-    steps = table.diff(axis=1).iloc[:, 1:]
+    steps = table.diff(axis=1).iloc[:, 1:].dropna(axis="columns", how="all")
     parts = []
-    for measure, words in zip(steps, ("permuting units", "rotating", "any invertible linear map"), strict=True):
-        step = steps[measure].dropna()
-        if len(step):
-            parts.append(f"{words} explains at most {_number(step.max(), '+.2f')} (in {step.idxmax()})")
-    return f"Of what one unit after the other leaves unexplained, {listed(parts)}." if parts else NOT_COMPUTED
+    if "permutation_matching" in steps:
+        step = steps["permutation_matching"].dropna()
+        parts.append(
+            f"Exchanging units raises the score by at most {_number(step.max())} (in {step.idxmax()}), and that is due "
+            f"to the exchange alone."
+        )
+    further = [
+        f"{named(after)} is {_number(steps[after].min(), '+.2f')} (in {steps[after].idxmin()}) to "
+        f"{_number(steps[after].max(), '+.2f')} (in {steps[after].idxmax()}) from {named(before)}"
+        for before, after in pairwise(disagreement.shares.LADDER[1:])
+        if after in steps
+    ]
+    if further:
+        parts.append(f"Beyond it, {listed(further)}: such steps hold another weighing of directions too.")
+    return " ".join(parts) or NOT_COMPUTED
 
 
 def _spectral_sentence(studies: Studies) -> str:
