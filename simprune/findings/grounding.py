@@ -11,6 +11,7 @@ from simprune import disagreement, grounding
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,
+    PER_CENT,
     accuracy_percent,
     counted,
     densities,
@@ -47,11 +48,14 @@ TEST_TITLES = {
 CORRECTION_WORDS = {"none": "uncorrected", "chance": "chance-corrected", "debiased": "debiased"}
 # Means of canonical correlations; the eigenspace overlap divides by the larger rank, and so knows a layer by its width.
 CCA_TYPE = ("mean_cca", "mean_squared_cca", "svcca", "pwcca")
+SIGNIFICANT = 0.05  # an adjusted p value below this counts as above chance
 # The best possible score of every test is 1.
 BEST = 1.0
 
 # Verdicts on what others have published.
 HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not tested"
+# The names of fully connected layers begin so.
+FULLY_CONNECTED = ("fc", "logits")
 # A layer is markedly less similar than another from this difference on.
 MARKED = 0.05
 # Renda et al. (2020): LR rewinding keeps within half a point of dense accuracy down to about a fifth of the weights.
@@ -162,8 +166,9 @@ def _board_headline(boards: Boards, view: str) -> str:
     counts = pd.Series([name for names in winners.values() for name in names]).value_counts()
     several = counts[counts == counts.iloc[0]].index
     return (
-        f"No measure wins every test: over {counted(len(winners), 'test')}, in the view {view} and uncorrected, "
-        f"{counted(len(counts), 'measure')} share the first places, and {listed(named(name) for name in several)} "
+        f"No measure wins every test: over {counted(len(winners), 'test')}, in the view {view}, uncorrected, and among "
+        f"those with a score in nine tenths of the comparisons, {counted(len(counts), 'measure')} share the first "
+        f"places, and {listed(named(name) for name in several)} "
         f"{'comes' if len(several) == 1 else 'come'} first most often, {_times(counts.iloc[0])}."
     )
 
@@ -213,7 +218,7 @@ def _winner_sentence(boards: Boards, test: str) -> str:
     )
     beaten = board["p_adjusted"].dropna()
     if len(beaten):
-        text += f", and {(beaten < 0.05).sum()} of {len(beaten)} procedures are above it after adjustment"
+        text += f", and {(beaten < SIGNIFICANT).sum()} of {len(beaten)} procedures are above it after adjustment"
     return f"{text}."
 
 
@@ -343,6 +348,9 @@ def guide(boards: Boards, studies: Studies) -> pd.DataFrame:
     size = _sample_size(studies)
     rows = []
     for advice in GUIDE:
+        if chance := _at_chance(boards, advice.tests):
+            rows.append({"question": advice.question, "compare with": advice.reference, "why": chance})
+            continue
         ranked = _merit(boards, advice.tests)
         near = ranked[ranked["merit"] >= ranked["merit"].max() - 0.01].head(3) if len(ranked) else ranked
         for place, row in enumerate(near.to_dict("records")):
@@ -362,6 +370,18 @@ def guide(boards: Boards, studies: Studies) -> pd.DataFrame:
         if near.empty:
             rows.append({"question": advice.question, "why": NOT_COMPUTED})
     return pd.DataFrame(rows).fillna(NO_VALUE)
+
+
+def _at_chance(boards: Boards, tests: Sequence[str]) -> str:
+    """Which tests of a question no procedure passes beyond chance, in words; empty if there is none."""
+    failed = []
+    for test in tests:
+        adjusted = _complete(boards[test])["p_adjusted"].dropna() if test in boards else pd.Series(dtype=float)
+        if len(adjusted) and not (adjusted < SIGNIFICANT).any():
+            failed.append(f"“{TEST_TITLES[test]}”")
+    if not failed:
+        return ""
+    return f"no procedure is above chance in {listed(failed)} after adjustment: measure the outputs themselves"
 
 
 def guide_in_words(table: pd.DataFrame) -> pd.DataFrame:
@@ -400,18 +420,32 @@ def _merit(boards: Boards, tests: Sequence[str]) -> pd.DataFrame:
     return table.reset_index().sort_values("merit", ascending=False, kind="stable", ignore_index=True)
 
 
-def _sample_size(studies: Studies) -> str:
-    """The least number of inputs with which scores are within a hundredth of those of all, or that this is unknown."""
-    sizes = []
-    for results in studies.values():
+def _sample_sizes(studies: Studies) -> dict[str, tuple[int | None, int, int]]:
+    """By study: the least number of inputs from which on half of the measures are within a hundredth of their score on
+    all, None if none smaller than all is; the largest number that was tried below all; all. Only where it was tried."""
+    sizes = {}
+    for name, results in studies.items():
         table = disagreement.convergence(results)
         if table is None:
             continue
         means = table[table["missing"] == 0].groupby(["measure", "inputs"])["mean"].mean().unstack()
-        near = ((means.sub(means.iloc[:, -1], axis=0)).abs().median() <= 0.01).to_numpy()
-        first = len(near) - int(np.argmin(near[::-1])) if not near.all() else 0
-        sizes.append(int(means.columns[min(first, len(near) - 1)]))
-    return f"{max(sizes):,} or more" if sizes else NO_VALUE
+        near = means.sub(means.iloc[:, -1], axis=0).abs().median().iloc[:-1] <= 0.01
+        lasting = near[::-1].cummin()[::-1]
+        tried = [int(size) for size in near.index]
+        if tried:
+            least = int(lasting.idxmax()) if lasting.any() else None
+            sizes[name] = least, max(tried), int(means.columns[-1])
+    return sizes
+
+
+def _sample_size(studies: Studies) -> str:
+    """The number of inputs that was enough in every study, or that what was tried was not."""
+    sizes = _sample_sizes(studies).values()
+    if not sizes:
+        return NO_VALUE
+    if all(least is not None for least, *_ in sizes):
+        return f"{max(least for least, *_ in sizes):,} or more"
+    return f"more than {max(tried for least, tried, _ in sizes if least is None):,}"
 
 
 def guide_points(boards: Boards) -> pd.DataFrame:
@@ -419,7 +453,7 @@ def guide_points(boards: Boards) -> pd.DataFrame:
     rows = []
     for advice in GUIDE:
         ranked = _merit(boards, advice.tests)
-        if len(ranked):
+        if len(ranked) and not _at_chance(boards, advice.tests):
             best = ranked.iloc[0]
             rows.append((advice.question, best["merit"], ranked["merit"].median(), procedure_words(best)))
     return pd.DataFrame(rows, columns=["question", "best", "median", "procedure"])
@@ -436,6 +470,11 @@ def guide_sentences(boards: Boards, studies: Studies) -> dict[str, str]:
         "headline": (
             f"{counted(len(points), 'question')} have {counted(names.nunique(), 'different best measure')}: "
             f"{listed(dict.fromkeys(names))}; the choice of a measure follows from the question."
+            + "".join(
+                f" “{advice.question}” has none: {chance}."
+                for advice in GUIDE
+                if (chance := _at_chance(boards, advice.tests))
+            )
         ),
         "guide_chart": (
             f"“{sure['question']}” is answered best ({share_text(sure['best'])} of the way from chance, by "
@@ -446,37 +485,52 @@ def guide_sentences(boards: Boards, studies: Studies) -> dict[str, str]:
 
 
 def _size_sentence(studies: Studies) -> str:
-    size = _sample_size(studies)
-    if size == NO_VALUE:
+    sizes = _sample_sizes(studies)
+    if not sizes:
         return NOT_COMPUTED
-    return f"With {size} inputs half of the measures are within a hundredth of what all inputs give."
+    enough = [f"from {least:,} inputs on ({name})" for name, (least, *_) in sizes.items() if least is not None]
+    short = [f"not yet with {tried:,} ({name})" for name, (least, tried, _) in sizes.items() if least is None]
+    text = f"Half of the measures are within a hundredth of their score on all inputs {listed(enough + short)}."
+    if short:
+        text += " No number between that and all was tried, and all may be too few."
+    return text
 
 
 # Claims -----------------------------------------------------------------------------------------------------
 
 
 def dip_facts(studies: Studies, measure: str = "svcca", density: float = 0.1) -> pd.DataFrame:
-    """How much lower the layers between are than the ends: study, view, first, middle (the least between), last.
+    """How much lower convolutional layers in between are than the ends: one row for each study and view.
 
-    Means over seeds at the level nearest to a density; a layer whose score is not ok is left out, and the first and the
-    last are those that are left.
+    Columns: study, view, first, middle (the least of the convolutional and pooling layers after the first), connected
+    (the least of the fully connected ones, the logits included), last, layers. Means over seeds at the level nearest to
+    a density; a layer whose score is not ok is left out, and a view in which the first or the last layer has none too.
     """
     rows = []
     for name, results in studies.items():
         scores = disagreement.dense_scores(results.similarity)
+        every = scores.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
         level = nearest_level(results, density)
         chosen = scores[(scores["measure"] == measure) & (scores["level"] == level)].dropna(subset="value")
         for view, table in chosen.groupby("view", sort=False):
             profile = table.groupby("layer_index")["value"].mean()
-            if len(profile) > 2:
-                rows.append((name, view, profile.iloc[0], profile.iloc[1:-1].min(), profile.iloc[-1], len(profile)))
-    return pd.DataFrame(rows, columns=["study", "view", "first", "middle", "last", "layers"])
+            connected = every[profile.index].str.startswith(FULLY_CONNECTED)
+            between = profile[~connected].drop(every.index[0], errors="ignore")
+            if {every.index[0], every.index[-1]} <= set(profile.index) and len(between) and connected.any():
+                first, last = profile.loc[[every.index[0], every.index[-1]]]
+                rows.append((name, view, first, between.min(), profile[connected].min(), last, len(profile)))
+    return pd.DataFrame(rows, columns=["study", "view", "first", "middle", "connected", "last", "layers"])
 
 
 def dip_table(studies: Studies, density: float = 0.1) -> pd.DataFrame:
     """`dip_facts` as text."""
     facts = dip_facts(studies, density=density)
-    columns = {"first": "first layer", "middle": "least between", "last": "last layer"}
+    columns = {
+        "first": "first layer",
+        "middle": "least convolutional between",
+        "connected": "least fully connected",
+        "last": "last layer",
+    }
     text = {words: facts[column].map(_number) for column, words in columns.items()}
     return pd.DataFrame({"study": facts["study"], "view": facts["view"], **text}).set_index(["study", "view"])
 
@@ -492,7 +546,6 @@ def claims(studies: Studies, retraining: Studies | None = None) -> pd.DataFrame:
         _claim_dip(studies),
         _claim_measure(studies),
         _claim_blakeney(studies),
-        _claim_accuracy(studies),
         _claim_renda_rewind(studies),
         _claim_renda_modes(retraining or {}),
     ]
@@ -505,17 +558,18 @@ def _verdict(right: int, all_: int) -> str:
 
 def _claim_dip(studies: Studies) -> tuple[str, str, str, str]:
     facts = dip_facts(studies)
-    dips = facts["middle"] < facts[["first", "last"]].min(axis=1) - MARKED
+    dips = facts["middle"] < facts[["first", "connected"]].min(axis=1) - MARKED
     evidence = "; ".join(
-        f"{row.study}, {row.view}: {_number(row.first)}, between {_number(row.middle)}, {_number(row.last)}"
+        f"{row.study}, {row.view}: {_number(row.first)} in the first layer, {_number(row.middle)} in a convolutional "
+        f"one, {_number(row.connected)} in a fully connected one"
         for row in facts.itertuples()
     )
     return (
-        "SVCCA between pruned and dense networks is high in the first convolutional and in the last layers, markedly "
-        "lower in between",
+        "SVCCA between pruned and dense networks is high in the first convolutional layer and in the fully connected "
+        "ones, markedly lower in the convolutional layers in between",
         "Ansuini et al. (2020a)",
         _verdict(int(dips.sum()), len(dips)),
-        evidence or NOT_COMPUTED,
+        f"Least similarity: {evidence}" if evidence else NOT_COMPUTED,
     )
 
 
@@ -538,11 +592,14 @@ def _claim_measure(studies: Studies) -> tuple[str, str, str, str]:
 
 
 def _claim_blakeney(studies: Studies) -> tuple[str, str, str, str]:
-    """Different representations, by SVCCA and by the scale of siblings, while accuracy is kept."""
+    """Different representations by SVCCA, at the last level that is as accurate as the dense network."""
     parts, right, judged = [], 0, 0
     for name, results in studies.items():
         accuracy = results.performance.groupby("level")["test_accuracy"].mean()
-        kept = accuracy.index[accuracy >= accuracy[0] - TOLERANCE].max()
+        if (gain := unfinished_gain(results)) is not None:
+            parts.append(f"{name}: not judged, as accuracy is not similar: later levels gain {100 * gain:.1f} points")
+            continue
+        kept = accuracy.index[(accuracy - accuracy[0]).abs() <= TOLERANCE].max()
         if kept == 0:
             continue
         scores = disagreement.dense_scores(results.similarity)
@@ -560,27 +617,6 @@ def _claim_blakeney(studies: Studies) -> tuple[str, str, str, str]:
         "Blakeney et al. (2020)",
         _verdict(right, judged),
         "; ".join(parts) or NOT_COMPUTED,
-    )
-
-
-def _claim_accuracy(studies: Studies) -> tuple[str, str, str, str]:
-    ranges = {"mnist": (0.990, 0.994), "fashion_mnist": (0.89, 0.90)}
-    parts, right, judged = [], 0, 0
-    for name, results in studies.items():
-        experiment = results.experiment
-        if experiment.architecture == "lenet5" and experiment.dataset in ranges:
-            dense = results.performance.query("level == 0")["test_accuracy"].mean()
-            low, high = ranges[experiment.dataset]
-            judged += 1
-            right += low - TOLERANCE / 2 <= dense <= high + TOLERANCE * 2
-            parts.append(
-                f"{name}: {accuracy_percent(dense)}, usual {accuracy_percent(low)} to {accuracy_percent(high)}"
-            )
-    return (
-        "A dense LeNet-5 reaches the accuracy that is usual for it (at most half a point less, two more)",
-        "common results on these datasets",
-        _verdict(right, judged),
-        "; ".join(parts) or "No LeNet-5 on these datasets is among the studies at hand.",
     )
 
 
@@ -645,7 +681,8 @@ def load_retraining(wanted: Iterable[Sequence], store: str | PathLike | None = N
 
 
 # The better and the worse of what Renda et al. (2020) compared, where a tenth of the weights is left.
-RENDA_ORDER = (("lr_rewind", "finetune"), ("weight_rewind", "finetune"), ("finetune", "reinitialise"))
+RENDA_ORDER = (("lr_rewind", "finetune"), ("weight_rewind", "finetune"))
+RENDA_AHEAD = 0.001  # less than a tenth of a percentage point is no lead
 
 
 def _claim_renda_modes(retraining: Studies) -> tuple[str, str, str, str]:
@@ -657,12 +694,16 @@ def _claim_renda_modes(retraining: Studies) -> tuple[str, str, str, str]:
             table = retraining[mode].performance
             at = table[(table["level"] == nearest_level(retraining[mode], 0.1)) & table["seed"].isin(seeds)]
             accuracies[mode] = at["test_accuracy"].mean()
-    judged = [accuracies[one] > accuracies[other] for one, other in RENDA_ORDER if {one, other} <= set(accuracies)]
-    evidence = ", ".join(f"{RETRAINING_WORDS[mode]} {accuracy_percent(value)}" for mode, value in accuracies.items())
+    judged = [
+        accuracies[one] >= accuracies[other] + RENDA_AHEAD
+        for one, other in RENDA_ORDER
+        if {one, other} <= set(accuracies)
+    ]
+    evidence = ", ".join(f"{RETRAINING_WORDS[mode]} {100 * value:.2f}{PER_CENT}" for mode, value in accuracies.items())
     return (
-        "At about a tenth of the weights LR and weight rewinding beat fine-tuning, which beats starting anew",
+        "At about a tenth of the weights LR and weight rewinding beat fine-tuning",
         "Renda et al. (2020), ResNet-20 on CIFAR-10",
-        _verdict(sum(judged), len(judged)),
+        IN_PART if judged and all(judged) and len(judged) < len(RENDA_ORDER) else _verdict(sum(judged), len(judged)),
         f"{evidence} ({counted(len(seeds), 'seed')})" if judged else "The other ways of retraining are not run yet.",
     )
 
@@ -674,8 +715,8 @@ def claim_sentences(table: pd.DataFrame, studies: Studies) -> dict[str, str]:
     facts = dip_facts(studies)
     flat = facts[facts["view"] == "pooled"] if len(facts) else facts
     dips = "; ".join(
-        f"{_number(row.first)} in the first, {_number(row.middle)} at the least between and {_number(row.last)} in the "
-        f"last layer ({row.study})"
+        f"{_number(row.first)} in the first layer, {_number(row.middle)} at the least in a convolutional one after it "
+        f"and {_number(row.connected)} at the least in a fully connected one ({row.study})"
         for row in flat.itertuples()
     )
     return {
