@@ -545,18 +545,24 @@ def _three_views_sentence(studies: Studies) -> str:
 
 def _source_answer(table: pd.DataFrame) -> str:
     """Which single source has the largest share, and in which studies: the headline in short."""
+
+    def where(names: Iterable[str]) -> str:
+        return f"for {listed(names)}"
+
     said = MAIN_WORDS | {"view": f"{MAIN_WORDS['view']}, the way in which activations become a matrix,"}
     parts = {}
     for what in ("values", "ranks"):
         shares = table[(table["what"] == what) & table["source"].isin(MAIN_WORDS)]
         largest = shares.loc[shares.groupby("study", sort=False)["share"].idxmax()]
+        by_source = largest.groupby("source", sort=False)
         parts[what] = listed(
-            f"in {said[source]} for {listed(rows['study'])} ({_over_studies(rows['share'])})"
-            for source, rows in largest.groupby("source", sort=False)
+            f"in {said[source]} {where(rows['study']) if len(by_source) > 1 else 'in every study'} "
+            f"({_over_studies(rows['share'])})"
+            for source, rows in by_source
         )
         said |= {"view": MAIN_WORDS["view"]} if "view" in set(largest["source"]) else {}
     return (
-        f"The largest part of the disagreement of the paper's five measures about how similar a layer is lies "
+        f"Of the disagreement of the paper's five measures about how similar a layer is, the largest part lies "
         f"{parts['values']}; of that about which layers and levels are less similar, {parts['ranks']}."
     )
 
