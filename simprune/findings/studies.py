@@ -869,30 +869,133 @@ def all_accuracy_sentence(all_studies: Mapping[str, "Results"]) -> str:
 
 
 def all_layers_sentence(all_studies: Mapping[str, "Results"]) -> str:
-    """Which layer each measure calls least similar, study by study, and whether it is one in between in all."""
+    """Which layer each measure calls least similar, study by study, and whether it is one in between in all.
+
+    Only a measure that is ok in every layer of every study is spoken of for all; of others it is said where they are.
+    """
     table, parts = least_similar(all_studies), []
+    if table.empty:
+        return "In no study is a measure ok in every layer at the last level."
     for name, rows in table.groupby(level="study", sort=False):
         by_layer = rows.reset_index("measure").groupby("layer", sort=False)["measure"].agg(list)
         parts.append(f"{listed(f'{layer} by {listed(map(named, by))}' for layer, by in by_layer.items())} in {name}")
-    inner = table["depth"].between(0, 1, inclusive="neither").groupby(level="measure", sort=False).all()
-    always = [named(measure) for measure in inner.index[inner]]
-    text = f"At the last level the least similar layer is {'; '.join(parts)}. "
-    if always:
-        return text + f"By {listed(always)} it is a layer in between in every study."
-    return text + "By no measure is it a layer in between in every study."
+    inner = table["depth"].between(0, 1, inclusive="neither").unstack("study").reindex(columns=list(all_studies))
+    always = [measure for measure in table.index.unique("measure") if inner.loc[measure].eq(True).all()]
+    by = f"By {_names(always)}" if always else "By no measure"
+    return " ".join(
+        [
+            f"At the last level the least similar layer is {'; '.join(parts)}.",
+            f"{by} {'it is' if always else 'is it'} a layer in between in every study.",
+            *_not_in_every_study(all_studies, table),
+        ]
+    )
+
+
+def _not_in_every_study(all_studies: Mapping[str, "Results"], table: pd.DataFrame) -> list[str]:
+    """In which studies `least_similar` has the measures that it does not have in all; no sentence if it has all."""
+    by_studies: dict[tuple[str, ...], list[str]] = {}
+    for measure in dict.fromkeys(name for results in all_studies.values() for name in results.experiment.measures):
+        if not MEASURES[measure].is_distance:
+            held = tuple(name for name in all_studies if (name, measure) in table.index)
+            by_studies.setdefault(held, []).append(measure)
+    by_studies.pop(tuple(all_studies), None)
+    nowhere = by_studies.pop((), [])
+    if not by_studies:
+        return [f"In no study {_verb(nowhere, 'is')} {_names(nowhere)} ok in every layer."] if nowhere else []
+    parts = []
+    for held, measures in by_studies.items():
+        parts.append(f"{_names(measures)} {_verb(measures, 'is')} ok in every layer in {listed(held)} only")
+    text = "; ".join(parts) + (f", and {_names(nowhere)} in no study" if nowhere else "")
+    return [f"{text[0].upper()}{text[1:]}."]
+
+
+def _names(measures: Sequence[str]) -> str:
+    return listed(map(named, measures))
+
+
+def _verb(subjects: Sequence[str], singular: str) -> str:
+    """A verb in the number of its subjects."""
+    plural = {"is": "are", "does": "do", "falls": "fall"}
+    return singular if len(subjects) == 1 else plural[singular]
 
 
 def all_fall_sentence(all_studies: Mapping[str, "Results"]) -> str:
-    """In which order the measures say that similarity falls, and whether that order is the same in every study."""
-    table = fall_density(all_studies)["density"].fillna(0).unstack("measure", sort=False)
-    firsts, lasts = table.idxmax(axis=1), table.idxmin(axis=1)
-    parts = [f"{named(firsts[name])} first and {named(lasts[name])} last in {name}" for name in table.index]
-    same = (
-        "The order begins and ends alike in every study"
-        if firsts.nunique() == lasts.nunique() == 1
-        else ("Which measure sees similarity fall first, and which last, depends on the study")
-    )
-    return f"{same}: {'; '.join(parts)}."
+    """Which measures are among the first to fall, and which among the last, in every study; if none are, in each study.
+
+    Measures that are tied count alike. With it: over how many layers the means of these measures are.
+    """
+    fall, below = fall_density(all_studies), f"below {CHANGED:g}"
+    if fall["density"].isna().all():
+        return f"In no study does a measure fall {below}."
+    ends = {name: _first_and_last(fall, name) for name in all_studies}
+    firsts, lasts = zip(*ends.values(), strict=True)
+    first, last = _in_all(firsts), _in_all(lasts)
+    measures = fall.index.unique("measure")
+    if len(last) == len(measures):  # In each study all fall at once or none does: no measure is behind the others.
+        last = []
+    said = []
+    if first:
+        said.append(f"{_among(first, firsts, 'first')} to fall {below}")
+    if last:
+        said.append(_last_to_fall(fall, last, lasts, "below it" if first else below))
+    if len(first) == len(measures):
+        text = f"In every study all measures fall {below} at once"
+    elif said:
+        text = f"In every study {', and '.join(said)}"
+        if len(said) == 1:
+            text += f"; which falls {'last' if first else 'first'} depends on the study"
+    else:
+        parts = "; ".join(f"{_order(fall, name, *ends[name])} in {name}" for name in all_studies)
+        text = f"Which measure falls {below} first, and which last, depends on the study: {parts}"
+    named_there = {*first, *last} if said else {measure for tied in (*firsts, *lasts) for measure in tied}
+    return f"{text}. {_layers_of_means(fall, [measure for measure in measures if measure in named_there])}"
+
+
+def _first_and_last(fall: pd.DataFrame, study: str) -> tuple[list[str], list[str]]:
+    """All measures that are the first to fall in a study (none if nothing falls), and all that are last or never do."""
+    density = fall["density"][fall.index.isin([study], level="study")].droplevel("study")
+    order = density.fillna(0)  # Never comes after the last level.
+    return list(density.index[density == density.max()]), list(order.index[order == order.min()])
+
+
+def _in_all(by_study: Sequence[list[str]]) -> list[str]:
+    return [measure for measure in by_study[0] if all(measure in tied for tied in by_study)]
+
+
+def _among(measures: Sequence[str], by_study: Sequence[list[str]], place: str) -> str:
+    """For example "mean CCA is the first", or "is among the first" if others are tied with it in a study."""
+    tied = any(len(others) > len(measures) for others in by_study)
+    return f"{_names(measures)} {_verb(measures, 'is')} {'among ' if tied else ''}the {place}"
+
+
+def _last_to_fall(fall: pd.DataFrame, last: Sequence[str], lasts: Sequence[list[str]], below: str) -> str:
+    never = fall.loc[fall.index.isin(last, level="measure"), "density"].isna()
+    if never.all():
+        return f"{_names(last)} never {_verb(last, 'falls')} {below}"
+    reserve = f" or never {_verb(last, 'does')}" if never.any() else ""
+    return f"{_among(last, lasts, 'last')} to fall {below}{reserve}"
+
+
+def _order(fall: pd.DataFrame, study: str, first: Sequence[str], last: Sequence[str]) -> str:
+    """What falls first and last in a study: "mean CCA first, and linear CKA and NBS never"."""
+    if not first:
+        return "none at all"
+    if first == last:
+        return "all at once"
+    never = np.isnan(fall.loc[(study, last[0]), "density"])
+    return f"{_names(first)} first, and {_names(last)} {'never' if never else 'last'}"
+
+
+def _layers_of_means(fall: pd.DataFrame, measures: Sequence[str]) -> str:
+    """Over how many layers the means of these measures are, from study to study."""
+    by_number: dict[str, list[str]] = {}
+    for measure in measures:
+        layers = fall.loc[fall.index.isin([measure], level="measure"), "layers"]
+        low, high = layers.min(), layers.max()
+        by_number.setdefault(f"{low}" if low == high else f"{low} to {high}", []).append(measure)
+    over = "different layers, those" if len(by_number) > 1 else "the layers"
+    parts = "; ".join(f"{number} for {_names(those)}" for number, those in by_number.items())
+    return f"The means are over {over} in which a measure is ok at every level: {parts}."
 
 
 def all_agreement_sentence(all_studies: Mapping[str, "Results"]) -> str:
