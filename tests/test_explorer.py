@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import simprune
 from simprune import plots
-from simprune.measures import MEASURES
+from simprune.measures import MEASURES, spectral_similarity
 from simprune.plots.explorer import _study_name, explorer, spectral_layers, spectral_sentence, stored_studies
 from simprune.store import Store
 
@@ -115,11 +115,33 @@ def test_the_printed_maps_are_one_panel_for_each_density_and_layer(mapped):
 
 def test_the_sentence_names_the_layer_in_which_the_points_lie_furthest_apart(mapped):
     table = mapped.diagnostics["spectral"].copy()
-    layer = table["layer"].iloc[-1]
+    layer = "fc2_relu"  # mean CCA is ok there at every level
     there = (table["layer"] == layer) & (table["level"] == table["level"].max()) & (table["alpha"] == 0)
     table.loc[there, "value"] = 0.05
     said = spectral_sentence(replace(mapped, diagnostics={"spectral": table}))
-    assert re.search(rf"furthest apart in {layer} at a density of .+ \(mean CCA 0\.05", said)
+    assert re.search(rf"furthest apart in {layer} at a density of .+ \(scaled mean CCA 0\.05", said)
+
+
+def test_the_sentence_leaves_out_maps_in_which_mean_cca_is_not_ok(mapped):
+    scores, table = mapped.similarity.copy(), mapped.diagnostics["spectral"].copy()
+    is_cca = scores["measure"] == "mean_cca"
+    forced = scores.loc[is_cca & scores["status"].str.startswith("degenerate"), "layer"].unique()
+    table.loc[table["layer"].isin(forced) & (table["alpha"] == 0), "value"] = 0.05
+    said = spectral_sentence(replace(mapped, diagnostics={"spectral": table}))
+    assert len(forced) and not any(layer in said for layer in forced)
+    scores.loc[is_cca & (scores["seed"] == 0), "status"] = synthetic.DEGENERATE  # one seed is enough
+    assert spectral_sentence(replace(mapped, similarity=scores)).startswith("There is no stored map")
+
+
+def test_the_corner_of_mean_cca_is_labelled_as_scaled(mapped):
+    """It's not the score: for ranks 8 and 4 it is lower by √(4 / 8)."""
+    x = np.random.default_rng(0).normal(size=(50, 8))
+    corner = spectral_similarity(x, x[:, :4], *plots.SPECTRAL_POINTS["mean_cca"])
+    assert simprune.compare(x, x[:, :4], ["mean_cca"])["value"].item() == pytest.approx(1)
+    assert corner == pytest.approx(np.sqrt(4 / 8))
+    assert sent(explorer({"one": mapped}))["points"]["mean_cca"]["title"] == "Mean CCA (scaled)"
+    labels = [text.get_text() for legend in spectral_layers(mapped).legends for text in legend.get_texts()]
+    assert {"Mean CCA (scaled)", "NBS", "Linear CKA (root)"} <= set(labels)
 
 
 def test_a_study_is_named_by_what_is_unusual_about_it():

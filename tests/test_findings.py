@@ -113,7 +113,22 @@ def test_the_least_similar_layer_is_named_for_each_measure_that_has_a_value(resu
 
 
 def test_one_layer_for_all_measures_is_said_once(results):
+    text = findings.least_similar_sentence(results)
+    assert "is pool2 for every measure shown. For mean CCA, " in text
+    assert text.endswith("only the layers with an ok score count.")  # the logits have no value there
+    results.similarity["status"] = "ok"
+    results.similarity["value"] = results.similarity["value"].fillna(0.99)
     assert findings.least_similar_sentence(results).endswith("is pool2 for every measure shown.")
+
+
+def test_all_days_and_commits_of_a_study_are_shown(results):
+    days = ("2026-11-23", "2026-11-22", "2026-11-23")
+    results.provenance["seeds"] = {
+        seed: {"start": f"{day}T10:00:00+00:00", "git_commit": f"commit{day}"} for seed, day in enumerate(days)
+    }
+    table = findings.experiment_table(results)[""]
+    assert "2026-11-22 to 2026-11-23, in" in table["computed on"]
+    assert table["commit"] == "commit2026-11-23, commit2026-11-22"
 
 
 def test_change_is_dated_by_the_first_density_below_the_threshold():

@@ -140,6 +140,22 @@ def test_shares_are_of_the_views_in_which_all_five_measures_have_a_score(studies
     assert "in 1 of the 3 layers of" in said and "at most 4 of the five measures" in said
 
 
+def test_a_layer_has_positions_if_its_scores_as_they_are_depend_on_the_view():
+    results = planted.everything()
+    assert findings.disagreement._layers_with_positions(results) != []
+    table = results.similarity
+    same = table["layer_index"] == 2
+    table.loc[same, "value"] = 1 - 0.01 * table.loc[same, "level"]
+    assert planted.LAYERS[2] not in findings.disagreement._layers_with_positions(results)
+
+
+def test_studies_of_which_some_seeds_have_no_diagnostics_are_told(studies):
+    results = planted.everything()
+    results.experiment.seeds = (0, 1, 2)
+    said = findings.studies_sentence({"A on B": results})
+    assert said.endswith("Tables beyond the scores were computed for one seed only of A on B.")
+
+
 def test_the_answer_names_the_largest_part_of_every_study(studies):
     table = findings.source_table(studies)
     one, other = "One on this", "Other on that"

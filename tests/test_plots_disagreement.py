@@ -1,6 +1,7 @@
 """The figures on disagreement show what the tables hold, and say so where a table was not computed."""
 
 import numpy as np
+import pandas as pd
 import planted
 import pytest
 
@@ -71,6 +72,16 @@ def test_each_measure_has_its_least_similar_layer_marked_on_both_scales(studies)
     assert [planted.LAYERS[int(place)] for place in rings.get_xdata()] == list(answers["least_layer"])
     assert len(dots.get_xdata()) == len(answers)
     assert "never" in [label.get_text() for label in right.get_xticklabels()]
+
+
+def test_a_measure_without_an_answer_against_siblings_has_one_as_it_is(studies):
+    results = planted.everything()
+    table = results.similarity
+    results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
+    left, _ = plots.conclusions_map({NAME: results}).axes
+    measures = len(disagreement.conclusions(results, scale="value"))
+    rings, dots = (line for line in left.lines if len(line.get_xdata()) == measures)
+    assert np.isfinite(rings.get_xdata()).all() and np.isnan(dots.get_xdata()).sum() == 1
 
 
 def test_the_bars_of_sources_add_up_to_the_whole(studies):

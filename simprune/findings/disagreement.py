@@ -54,6 +54,7 @@ MAIN_WORDS = {
 }
 # The views whose variables are channels: so few that each of the five measures has a score.
 COMMON_VIEWS = ("channels", "pooled")
+SAME = 1e-6  # scores that differ by less are one
 NOT_COMPUTED = "The tables that this needs were not computed for the studies at hand."
 
 
@@ -104,6 +105,10 @@ def studies_sentence(studies: Studies, wanted: Iterable[Sequence] = ()) -> str:
         text += f" Not stored, and left out: {listed(absent)}."
     if without:
         text += f" Tables beyond the scores themselves were not computed for {listed(without)}."
+    for name, results in studies.items():
+        held = {seed for table in results.diagnostics.values() for seed in table["seed"].unique()}
+        if held and len(held) < len(results.experiment.seeds):
+            text += f" Tables beyond the scores were computed for {counted(len(held), 'seed')} only of {name}."
     return text
 
 
@@ -607,8 +612,7 @@ def _positions_sentence(studies: Studies) -> str:
     kinds: dict[bool, dict[str, list[float]]] = {True: {}, False: {}}
     for results in studies.values():
         shares, _ = _right_shares(results)
-        views = shares[shares["source"] == "view"].groupby("layer")["sum_of_squares"].sum()
-        positions = shares["layer"].isin(views.index[views > disagreement.shares.NOTHING])
+        positions = shares["layer"].isin(_layers_with_positions(results))
         for kind, found in kinds.items():
             if (positions == kind).any():
                 table = disagreement.seed_intervals(shares[positions == kind])
@@ -624,6 +628,14 @@ def _positions_sentence(studies: Studies) -> str:
         f"{pairs if disagreement.INTERACTIONS in with_ else ''}; in layers without positions all views are one, and "
         f"{_over_studies(without[disagreement.GENUINE])} goes to the measure."
     )
+
+
+def _layers_with_positions(results: "Results") -> list[str]:
+    """The layers in which a score depends on the view: not by the chance of a few shuffles, but as it is."""
+    scores = disagreement.dense_scores(results.similarity)
+    scores = scores[scores["measure"].isin(disagreement.PAPER_MEASURES)]
+    spread = scores.groupby(["layer", "seed", "level", "measure"])["value"].agg(np.ptp)
+    return list(spread[spread > SAME].index.unique("layer"))
 
 
 def _released_shares_sentence(studies: Studies) -> str:

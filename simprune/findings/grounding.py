@@ -633,7 +633,7 @@ def _claim_renda_rewind(studies: Studies) -> tuple[str, str, str, str]:
             )
             continue
         density = densities(results)
-        to = density.index[density >= RENDA_DENSITY / 1.1]
+        to = density.index[(density >= RENDA_DENSITY / 1.1) & (density.index > 0)]
         worst = (accuracy[to] - accuracy[0]).min()
         judged += 1
         right += worst >= -RENDA_GAP

@@ -127,6 +127,8 @@ def layer_density_table(results: "Results") -> pd.DataFrame:
 def experiment_table(results: "Results") -> pd.DataFrame:
     """What was run and how it came about: the fields that decide the numbers, and the provenance."""
     experiment, made = results.experiment, results.provenance
+    seeds = made.get("seeds", {0: made}).values()
+    commits = list(dict.fromkeys(seed["git_commit"] for seed in seeds if seed["git_commit"]))
     fields = {
         "architecture": experiment.architecture,
         "dataset": experiment.dataset,
@@ -141,7 +143,7 @@ def experiment_table(results: "Results") -> pd.DataFrame:
         "data": f"{made['data']['source']}, fingerprint {made['data']['fingerprint']}",
         "versions": f"simprune {made['simprune']}, Python {made['python']}, "
         + ", ".join(f"{package} {version}" for package, version in made["packages"].items()),
-        "commit": made["git_commit"] or "not recorded",
+        "commit": ", ".join(commits) if commits else "not recorded",
     }
     return pd.DataFrame({"": fields})
 
@@ -151,7 +153,9 @@ def circumstances(results: "Results") -> str:
     made = results.provenance
     precision = made.get("precision", "float32")  # no record from before there was a choice
     mixed = "" if precision == "float32" else f", trained in {precision}"
-    return f"{made['device']}{mixed}, {made['start'][:10]}, in {duration(made['duration'])}"
+    days = sorted({seed["start"][:10] for seed in made.get("seeds", {0: made}).values()})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return f"{made['device']}{mixed}, {when}, in {duration(made['duration'])}"
 
 
 def _with_names(table: pd.DataFrame, results: "Results", **choice) -> pd.DataFrame:
@@ -240,9 +244,11 @@ def least_similar_sentence(results: "Results", **choice) -> str:
     for measure, layer in profile.idxmin().items():
         by_layer.setdefault(layer, []).append(named(measure))
     start = f"With {percent(measured.iloc[-1])} of the weights left, the least similar layer is"
+    missing = profile.columns[profile.isna().any()]
+    reserve = f" For {listed(map(named, missing))} only the layers with an ok score count." if len(missing) else ""
     if len(by_layer) == 1:
-        return f"{start} {next(iter(by_layer))} for every measure shown."
-    return f"{start} {listed(f'{layer} for {listed(names)}' for layer, names in by_layer.items())}."
+        return f"{start} {next(iter(by_layer))} for every measure shown.{reserve}"
+    return f"{start} {listed(f'{layer} for {listed(names)}' for layer, names in by_layer.items())}.{reserve}"
 
 
 def spread_facts(results: "Results", *, density: float = 0.1, **choice) -> dict[str, str] | None:

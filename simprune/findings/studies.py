@@ -864,7 +864,8 @@ def all_accuracy_sentence(all_studies: Mapping[str, "Results"]) -> str:
         down = percent(held.loc[near, "density"].iloc[-1])
         parts.append(f"{name} ({accuracy_percent(held['mean'].iloc[0])} when dense) to {down}")
     return (
-        f"Accuracy stays within one percentage point of the dense network's down to these densities: {listed(parts)}."
+        f"Accuracy is never more than one percentage point below the dense network's down to these densities: "
+        f"{listed(parts)}."
     )
 
 

@@ -134,9 +134,10 @@ def conclusions_map(studies: Studies, view: str = "flatten", density: float = 0.
     with new_figure(height=0.21 * len(measures) + 1.5) as (figure, _):
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1))
         for scale, table in answers.items():
+            table = table.reindex(measures)  # not every measure has an answer on every scale
             words, face, size = SCALE_LOOKS[scale]
             look = {"marker": "o", "linestyle": "", "mfc": face, "mec": "#1a1a1a", "ms": size, "label": words}
-            places = [list(layers).index(layer) if layer else np.nan for layer in table["least_layer"]]
+            places = [list(layers).index(layer) if isinstance(layer, str) else np.nan for layer in table["least_layer"]]
             left.plot(places, range(len(measures)), **look)
             falls = [never if fall == disagreement.NEVER else fall for fall in table["falls_at"]]
             right.plot(pd.to_numeric(pd.Series(falls, dtype=object)), range(len(measures)), **look)

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simprune.data import DATASETS
-from simprune.disagreement import verdicts
+from simprune.disagreement import is_ok, verdicts
 from simprune.errors import InputError
 from simprune.findings import densities, layers_in, listed, measures_in, named, over_seeds, percent, select, title
 from simprune.measures import MEASURES
@@ -64,7 +64,7 @@ def explorer(studies: Mapping[str, "Results"]) -> Explorer:
     if not studies:
         raise InputError("studies: there is none to explore")
     points = {
-        measure: {"alpha": alpha, "p": p, "title": title(measure), **_mark(measure)}
+        measure: {"alpha": alpha, "p": p, "title": _point_title(measure), **_mark(measure)}
         for measure, (alpha, p) in SPECTRAL_POINTS.items()
     }
     return Explorer({"points": points, "studies": {name: _study(results) for name, results in studies.items()}})
@@ -211,7 +211,8 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
                 for measure, (alpha, p) in SPECTRAL_POINTS.items():
                     style = STYLES[measure]
                     look = {"color": style.colour, "mec": "white", "ms": 6, "clip_on": False, "zorder": 5}
-                    name = f"{title(measure)} (root)" if measure == "linear_cka" else title(measure)
+                    name = _point_title(measure)
+                    name = f"{name} (root)" if measure == "linear_cka" else name
                     axes.plot(alpha, 1 / p, style.marker, label=name, linestyle="", **look)
                 axes.grid(False)
                 axes.set_yticks([1, 0.5, 0], ["1", "2", "∞"])
@@ -228,8 +229,9 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
 
 
 def spectral_sentence(results: "Results") -> str:
-    """Where in the maps the three measures lie furthest apart and where closest together; NaN is left out.
+    """Where in the maps the three measures lie furthest apart and where closest together.
 
+    Left out are NaN, and where mean CCA is not known to be ok at every seed: its point is then forced by dimension.
     Raises `InputError` if the results hold no table of maps.
     """
     table = spectral_table(results)
@@ -237,6 +239,9 @@ def spectral_sentence(results: "Results") -> str:
         raise InputError("results: they hold no table 'spectral'; simprune.run computes it")
     values = table["value"].unstack(["alpha", "p"])
     marked = pd.DataFrame({measure: values[point] for measure, point in SPECTRAL_POINTS.items()}).dropna()
+    marked = marked[_sound(results).reindex(marked.index, fill_value=False)]
+    if marked.empty:
+        return "There is no stored map in which mean CCA has the status ok."
     gap = marked.max(axis=1) - marked.min(axis=1)
     layers, measured = layers_in(select(results)), densities(results)
 
@@ -245,13 +250,28 @@ def spectral_sentence(results: "Results") -> str:
         return f"{layers[key[1]]} at a density of {percent(measured[key[0]])} ({listed(words)})"
 
     return (
-        f"Of all stored maps, the three marked points lie furthest apart in {place(gap.idxmax())} and closest together "
-        f"in {place(gap.idxmin())}."
+        f"Of all stored maps in which mean CCA has the status ok, the three marked points lie furthest apart in "
+        f"{place(gap.idxmax())} and closest together in {place(gap.idxmin())}."
     )
 
 
+def _sound(results: "Results") -> pd.Series:
+    """Whether mean CCA is ok at every seed, by level and layer_index; in the view of the maps, which is flatten."""
+    scores = results.similarity
+    chosen = scores[
+        (scores["reference"] == "dense") & (scores["view"] == "flatten") & (scores["measure"] == "mean_cca")
+    ]
+    return is_ok(chosen["status"]).groupby([chosen["level"], chosen["layer_index"]]).all()
+
+
+def _point_title(measure: str) -> str:
+    """What a marked point is called; the family's corner (0, 1) is mean CCA times √(min r / max r), r the ranks."""
+    return f"{title(measure)} (scaled)" if measure == "mean_cca" else title(measure)
+
+
 def _point_name(measure: str) -> str:
-    return f"the root of {named(measure)}" if measure == "linear_cka" else named(measure)
+    """The same in a sentence."""
+    return {"mean_cca": "scaled ", "linear_cka": "the root of "}.get(measure, "") + named(measure)
 
 
 def _spread(items: list[Any], count: int) -> list[Any]:
