@@ -686,26 +686,30 @@ RENDA_AHEAD = 0.001  # less than a tenth of a percentage point is no lead
 
 
 def _claim_renda_modes(retraining: Studies) -> tuple[str, str, str, str]:
-    seeds = [set(results.performance["seed"]) for results in retraining.values()]
-    seeds = set.intersection(*seeds) if seeds else set()
-    accuracies = {}
-    for mode in RETRAINING_WORDS if seeds else ():
-        if mode in retraining:
-            table = retraining[mode].performance
-            at = table[(table["level"] == nearest_level(retraining[mode], 0.1)) & table["seed"].isin(seeds)]
-            accuracies[mode] = at["test_accuracy"].mean()
-    judged = [
-        accuracies[one] >= accuracies[other] + RENDA_AHEAD
-        for one, other in RENDA_ORDER
-        if {one, other} <= set(accuracies)
-    ]
-    evidence = ", ".join(f"{RETRAINING_WORDS[mode]} {100 * value:.2f}{PER_CENT}" for mode, value in accuracies.items())
+    parts, judged = [], []
+    for pair in RENDA_ORDER:
+        tables = [retraining[mode].performance for mode in pair if mode in retraining]
+        seeds = set.intersection(*(set(table["seed"]) for table in tables)) if len(tables) == len(pair) else set()
+        if seeds:
+            one, other = (_accuracy_near(retraining[mode], 0.1, seeds) for mode in pair)
+            judged.append(one >= other + RENDA_AHEAD)
+            parts.append(
+                f"{RETRAINING_WORDS[pair[0]]} {100 * one:.2f}{PER_CENT} against {RETRAINING_WORDS[pair[1]]} "
+                f"{100 * other:.2f}{PER_CENT} ({counted(len(seeds), 'seed')})"
+            )
     return (
         "At about a tenth of the weights LR and weight rewinding beat fine-tuning",
         "Renda et al. (2020), ResNet-20 on CIFAR-10",
         IN_PART if judged and all(judged) and len(judged) < len(RENDA_ORDER) else _verdict(sum(judged), len(judged)),
-        f"{evidence} ({counted(len(seeds), 'seed')})" if judged else "The other ways of retraining are not run yet.",
+        "; ".join(parts) or "The other ways of retraining are not run yet.",
     )
+
+
+def _accuracy_near(results: "Results", density: float, seeds: set[int]) -> float:
+    """Mean test accuracy of some seeds at the level nearest to a density."""
+    table = results.performance
+    at = table[(table["level"] == nearest_level(results, density)) & table["seed"].isin(seeds)]
+    return at["test_accuracy"].mean()
 
 
 def claim_sentences(table: pd.DataFrame, studies: Studies) -> dict[str, str]:

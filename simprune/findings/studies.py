@@ -661,7 +661,7 @@ def no_pruning_sentence(
     if not parts:
         return "There is no layer here in which every score is ok."
     start = "Trained on for as many epochs without losing a weight, a network is this similar to what it was"
-    return f"{start}: {'; '.join(parts)}."
+    return f"{start} ({_pairs(runs, 'no_pruning')}): {'; '.join(parts)}."
 
 
 def variant_similarity_table(
@@ -694,6 +694,7 @@ def retraining_sentences(
         "missing": missing_sentence(runs),
         "retraining_accuracy": f"{renda_sentence(runs)} {finetune_sentence(runs)}",
         "retraining_similarity": no_pruning_sentence(runs, density=density),
+        "no_pruning": no_pruning_sentence(runs, density=density),
         "retraining_profiles": variant_similarity_sentence(runs, density=density),
         "retraining_gaps": gap_sentence(runs),
         "retraining_fit": fit_sentence(runs),
