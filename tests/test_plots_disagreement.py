@@ -145,3 +145,6 @@ def test_detection_names_a_density_or_says_never(tests):
 def test_the_guide_names_the_best_procedure_of_each_question(boards):
     axes = plots.guide_chart(boards).axes[0]
     assert [text.get_text() for text in axes.texts] == list(findings.guide_points(boards)["procedure"])
+    axes.figure.canvas.draw()
+    left = axes.get_window_extent().x0
+    assert all(text.get_window_extent().x0 >= left for text in axes.texts)

@@ -405,9 +405,9 @@ def guide_chart(boards: Mapping[str, pd.DataFrame]) -> Figure:
             axes.plot(row.median, place, "o", mfc="white", mec="#4d4d4d", ms=6, **label)
             label = {"label": "best"} if place == 0 else {}
             axes.plot(row.best, place, "o", color="#08306b", ms=6.5, **label)
-            axes.text(
-                row.best, place - 0.2, row.procedure, size=7, ha="right" if row.best > 0.5 else "left", va="bottom"
-            )
+            # A name is about half as long as the axis: it ends at the dot, or begins at chance where there is no room.
+            at, side = (row.best, "right") if row.best > 0.6 else (0.01, "left")
+            axes.text(at, place - 0.2, row.procedure, size=7, ha=side, va="bottom")
         axes.set_yticks(range(len(points)), [question.replace(" the ", "\nthe ", 1) for question in points["question"]])
         axes.set_ylim(len(points) - 0.5, -0.7)
         axes.set_xlim(min(-0.05, points["median"].min() - 0.05), 1.05)
