@@ -163,7 +163,12 @@ def test_the_front_page_shows_the_answer_with_numbers_from_the_results(pages, ro
     text = " ".join("".join(front.text).split())
     assert re.search(r"With [\d.]+ % of its weights left, a LeNet-5 classifies [\d.]+ % of the test images", text)
     assert re.search(r"says 0\.\d\d, .+ says [01]\.\d\d\.", text)
-    said = {"how_much": "headline", "where_from": "answer", "known_answers": "headline", "retraining": "no_pruning"}
+    said = {
+        "how_much": "headline",
+        "where_from": "answer",
+        "known_answers": "headline",
+        "retraining": "retraining_similarity",
+    }
     for page, name in said.items():
         assert " ".join(glued(root, page)[name].split()) in text.replace("’", "'")
 

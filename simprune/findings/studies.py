@@ -499,7 +499,7 @@ def finetune_sentence(runs: Mapping[str, "Results"]) -> str:
         return f"No level that both have is below {percent(RENDA_FINETUNE)}."
     better, always = int((gaps["mean"] < 0).sum()), int((gaps["high"] < 0).sum())
     agrees = "as" if better == len(gaps) else ("in part as" if better > len(gaps) / 2 else "unlike what")
-    seeds = len(set(runs["finetune"].experiment.seeds) & set(runs["lr_rewind"].experiment.seeds))
+    seeds = _common_seeds(runs, "finetune")
     each = f" on average, and at {always} of them with every one of {seeds} seeds" if seeds > 1 else " with one seed"
     return (
         f"Below {percent(RENDA_FINETUNE)} of the weights LR rewinding is more accurate than fine-tuning at {better} of "
@@ -549,16 +549,16 @@ def variant_gaps(runs: Mapping[str, "Results"], column: str = "test_accuracy") -
     return pd.concat(tables, names=["variant"])
 
 
-def _pairs(runs: Mapping[str, "Results"], name: str) -> str:
+def _common_seeds(runs: Mapping[str, "Results"], name: str) -> int:
     """How many seeds a variant shares with LR rewinding."""
-    return counted(len(set(runs[name].experiment.seeds) & set(runs["lr_rewind"].experiment.seeds)), "seed")
+    return len(set(runs[name].experiment.seeds) & set(runs["lr_rewind"].experiment.seeds))
 
 
 def variant_gap_table(runs: Mapping[str, "Results"]) -> pd.DataFrame:
     """`variant_gaps` as text: density (rows) by variant (columns)."""
     gaps = variant_gaps(runs)
     columns = {
-        f"{VARIANTS[name][0]} ({_pairs(runs, name)})": [
+        f"{VARIANTS[name][0]} ({counted(_common_seeds(runs, name), 'seed')})": [
             _signed_spread(row) for _, row in gaps.loc[name].reindex(densities(runs["lr_rewind"]).index).iterrows()
         ]
         for name in gaps.index.unique("variant")
@@ -574,7 +574,7 @@ def gap_sentence(runs: Mapping[str, "Results"]) -> str:
         return "There is nothing here that LR rewinding could be compared with."
     last = densities(runs["lr_rewind"]).index[-1]
     parts = [
-        f"{VARIANTS[name][0]} {_signed_spread(gaps.loc[name, last])} ({_pairs(runs, name)})"
+        f"{VARIANTS[name][0]} {_signed_spread(gaps.loc[name, last])} ({counted(_common_seeds(runs, name), 'seed')})"
         for name in gaps.index.unique("variant")
         if (name, last) in gaps.index
     ]
@@ -661,7 +661,7 @@ def no_pruning_sentence(
     if not parts:
         return "There is no layer here in which every score is ok."
     start = "Trained on for as many epochs without losing a weight, a network is this similar to what it was"
-    return f"{start} ({_pairs(runs, 'no_pruning')}): {'; '.join(parts)}."
+    return f"{start} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
 
 
 def variant_similarity_table(
@@ -694,7 +694,6 @@ def retraining_sentences(
         "missing": missing_sentence(runs),
         "retraining_accuracy": f"{renda_sentence(runs)} {finetune_sentence(runs)}",
         "retraining_similarity": no_pruning_sentence(runs, density=density),
-        "no_pruning": no_pruning_sentence(runs, density=density),
         "retraining_profiles": variant_similarity_sentence(runs, density=density),
         "retraining_gaps": gap_sentence(runs),
         "retraining_fit": fit_sentence(runs),
