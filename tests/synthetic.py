@@ -7,6 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from simprune.experiment import Experiment
+from simprune.store import SeedResult, Store
+
 LAYERS = ("conv1_relu", "pool1", "conv2_relu", "pool2", "fc1_relu", "fc2_relu", "logits")
 PRUNABLE = {"conv1": 150, "conv2": 2400, "fc1": 48_000, "fc2": 10_080, "logits": 840}
 FIRST_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
@@ -128,3 +131,27 @@ def with_controls(results):
 def as_distance(measure):
     """A registered measure, passed off as a distance."""
     return replace(measure, kind="distance")
+
+
+def sentence(text):
+    """A text with plain spaces."""
+    return text.replace("\u00a0", " ")
+
+
+def set_score(results, value, **where):
+    """Give every score that is described a value."""
+    table = results.similarity
+    chosen = np.logical_and.reduce([table[column] == wanted for column, wanted in where.items()])
+    assert chosen.any()
+    table.loc[chosen, "value"] = value
+
+
+def write_incomplete(folder):
+    """Store two seeds of an experiment, one of them with every score; give the experiment and the folder."""
+    experiment = Experiment("lenet5", "fashion_mnist_mini", levels=2, measures=["nbs", "linear_cka"])
+    made_up = results(seeds=(0,), levels=2, measures=("nbs", "linear_cka"))
+    for seed, measures in ((4, ["nbs", "linear_cka"]), (7, ["nbs"])):
+        similarity = made_up.similarity[made_up.similarity["measure"].isin(measures)]
+        tables = SeedResult(made_up.performance, similarity, made_up.sparsity, {**made_up.provenance})
+        Store(folder).write_seed(experiment, seed, tables)
+    return experiment, folder

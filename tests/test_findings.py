@@ -266,3 +266,8 @@ def test_a_table_of_words_has_no_counting_index_and_names_each_cells_column():
     named = findings.TextTable(table.set_index("claim"))._repr_html_()
     assert named == html
     assert "holds" in repr(findings.TextTable(table))
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(59.6, "60 s"), (150, "2.5 min"), (9000, "2.5 h")])
+def test_durations_read_well(seconds, text):
+    assert findings.duration(seconds) == text

@@ -140,6 +140,11 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def numbers(values: Iterable[int]) -> str:
+    """Numbers as an enumeration: "0, 1 and 2"."""
+    return listed(map(str, values))
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things: "one level", "12 levels"."""
     return f"one {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -6,7 +6,8 @@ from typing import Any
 
 from simprune.experiment import Experiment
 from simprune.findings.common import counted, duration, listed
-from simprune.findings.studies import VARIANTS, command, study_title
+from simprune.findings.retraining import VARIANTS
+from simprune.findings.studies import command, study_title
 from simprune.store import TABLES, Store
 
 SHORT = 12  # digits of a checksum that are shown; the file beside the tables has all of them

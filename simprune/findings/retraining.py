@@ -1,0 +1,369 @@
+"""The ways of pruning and retraining beside each other."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from simprune.experiment import Experiment
+from simprune.findings.common import (
+    NO_VALUE,
+    accuracy_percent,
+    counted,
+    densities,
+    duration,
+    layers_in,
+    listed,
+    named,
+    nearest_level,
+    numbers,
+    over_seeds,
+    percent,
+    score_text,
+    select,
+    spread,
+    title,
+)
+from simprune.findings.results import profile_means
+from simprune.findings.studies import accuracies, command, one_of_each_family, stored_seeds
+from simprune.study import load, run
+
+if TYPE_CHECKING:
+    from simprune.study import Results
+
+# What Renda et al. (2020) found of LR rewinding on CIFAR-10: so near to the dense network, down to that density,
+RENDA_NEAR, RENDA_DENSITY = 0.005, 0.2
+# and better than fine-tuning below that one.
+RENDA_FINETUNE = 0.4
+
+# Ways of pruning and retraining that are compared: what each is called, and how it differs from the study's own.
+VARIANTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "lr_rewind": ("LR rewinding", {}),
+    "weight_rewind": ("weight rewinding", {"retraining": "weight_rewind"}),
+    "finetune": ("fine-tuning", {"retraining": "finetune"}),
+    "reinitialise": ("same masks, new weights", {"retraining": "reinitialise"}),
+    "random": ("random pruning", {"criterion": "random"}),
+    # In rounds or in one shot: without retraining in between the networks are the same.
+    "none": ("no retraining", {"retraining": "none"}),
+    "no_pruning": ("retraining without pruning", {"criterion": "none"}),
+}
+
+
+def stored_variants(experiment: Experiment, store: str | PathLike | None = None) -> dict[str, "Results"]:
+    """The stored results of an experiment and of its variants, by the names in `VARIANTS`, each with all its seeds.
+
+    Those that are not stored are left out; nothing is given if the experiment itself is not stored.
+    """
+    fields = {name: experiment.replace(**changes) for name, (_, changes) in VARIANTS.items()}
+    held = {name: stored_seeds(variant, store) for name, variant in fields.items()}
+    if not held["lr_rewind"]:
+        return {}
+    return {name: load(fields[name].replace(seeds=seeds), store=store) for name, seeds in held.items() if seeds}
+
+
+def variants(
+    experiment: Experiment,
+    *,
+    seeds: Sequence[int] | None = None,
+    store: str | PathLike | None = None,
+    data: str | PathLike | None = None,
+) -> dict[str, "Results"]:
+    """The results of an experiment and of its variants, by the names in `VARIANTS`.
+
+    Without `seeds`, what is stored is read as by `stored_variants`; with them, or if nothing is stored, all are
+    computed where they are missing.
+    """
+    if seeds is None and (stored := stored_variants(experiment, store)):
+        return stored
+    return {
+        name: run(experiment.replace(seeds=seeds or (0,), **changes), store=store, data=data)
+        for name, (_, changes) in VARIANTS.items()
+    }
+
+
+def variant_table(runs: Mapping[str, "Results"], at: Sequence[float] = (0.4, 0.2, 0.1)) -> pd.DataFrame:
+    """Test accuracy of every variant (rows) at the levels nearest to some densities (columns), as text.
+
+    A variant that is not there has a row that says so.
+    """
+    if not runs:
+        return pd.DataFrame({"seeds": dict.fromkeys((words for words, _ in VARIANTS.values()), "not computed yet")})
+    base = runs["lr_rewind"]
+    levels = list(dict.fromkeys([0, *(nearest_level(base, density) for density in at), densities(base).index[-1]]))
+    heads = [percent(densities(base)[level]) for level in levels]
+    rows = {}
+    for name, (words, _) in VARIANTS.items():
+        if name not in runs:
+            rows[words] = ["not computed yet", *[NO_VALUE] * (len(levels) + 1)]
+            continue
+        results = runs[name]
+        held = accuracies(results)
+        cells = [spread(held.loc[level], accuracy_percent) for level in levels]
+        rows[words] = [numbers(results.experiment.seeds), *cells, duration(results.provenance["duration"])]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *heads, "time"])
+
+
+def variant_accuracy_table(runs: Mapping[str, "Results"]) -> pd.DataFrame:
+    """Test accuracy of every variant (columns) at each level (rows), as text."""
+    held = {
+        VARIANTS[name][0]: [spread(row, accuracy_percent) for _, row in accuracies(results).iterrows()]
+        for name, results in runs.items()
+    }
+    table = pd.DataFrame.from_dict(held, orient="index").T.fillna(NO_VALUE)
+    return table.set_axis(densities(runs["lr_rewind"]).map(percent)).rename_axis(index=None, columns="density")
+
+
+def variant_commands(experiment: Experiment, runs: Mapping[str, "Results"]) -> pd.DataFrame:
+    """The command line that makes the tables of each variant: for the seeds of its run, or those of LR rewinding."""
+    rows = {}
+    for name, (words, changes) in VARIANTS.items():
+        seeds = (runs.get(name) or runs["lr_rewind"]).experiment.seeds
+        rows[words] = command(experiment.replace(**changes, seeds=seeds))
+    return pd.DataFrame({"": rows})
+
+
+def missing_sentence(runs: Mapping[str, "Results"]) -> str:
+    """Which variants are not there."""
+    missing = [words for name, (words, _) in VARIANTS.items() if name not in runs]
+    if not missing:
+        return "All variants are here."
+    return f"Not computed yet, and hence in no figure: {listed(missing)}."
+
+
+def renda_sentence(runs: Mapping[str, "Results"]) -> str:
+    """Whether LR rewinding keeps to the dense network's accuracy as far down as Renda et al. (2020) found."""
+    held = accuracies(runs["lr_rewind"])
+    near = (held["mean"] >= held["mean"].iloc[0] - RENDA_NEAR).cummin()
+    down = held.loc[near, "density"].iloc[-1]
+    points = f"{100 * RENDA_NEAR:g}"
+    nearest = held.index[(np.log(held["density"]) - np.log(RENDA_DENSITY)).abs().argmin()]
+    as_far = held.loc[nearest, "density"] >= down
+    gap = 100 * (held["mean"].iloc[0] - held.loc[nearest, "mean"])
+    side = "below" if gap > 0 else "above"
+    verdict = "That is" if as_far else "That is not"
+    return (
+        f"LR rewinding stays within {points} percentage points of the dense network down to {percent(down)} of the "
+        f"weights; at {percent(held.loc[nearest, 'density'])} it is {abs(gap):.2f} points {side} it. {verdict} as far "
+        f"down as Renda et al. (2020) found on CIFAR-10, about {percent(RENDA_DENSITY)}."
+    )
+
+
+def finetune_sentence(runs: Mapping[str, "Results"]) -> str:
+    """Whether LR rewinding beats fine-tuning at low densities, as Renda et al. (2020) found; over the seeds of both."""
+    if "finetune" not in runs:
+        return "Fine-tuning is not computed yet."
+    gaps = variant_gaps(runs)
+    if "finetune" not in gaps.index.unique("variant"):
+        return "Fine-tuning and LR rewinding have no seed in common."
+    gaps = gaps.loc["finetune"]
+    gaps = gaps[gaps["density"] < RENDA_FINETUNE]
+    if gaps.empty:
+        return f"No level that both have is below {percent(RENDA_FINETUNE)}."
+    better, always = int((gaps["mean"] < 0).sum()), int((gaps["high"] < 0).sum())
+    agrees = "as" if better == len(gaps) else ("in part as" if better > len(gaps) / 2 else "unlike what")
+    seeds = _common_seeds(runs, "finetune")
+    each = f" on average, and at {always} of them with every one of {seeds} seeds" if seeds > 1 else " with one seed"
+    return (
+        f"Below {percent(RENDA_FINETUNE)} of the weights LR rewinding is more accurate than fine-tuning at {better} of "
+        f"{counted(len(gaps), 'level')}{each} (fine-tuning is {_signed(gaps['mean'].min())} to "
+        f"{_signed(gaps['mean'].max())} percentage points from it), {agrees} Renda et al. (2020) found on CIFAR-10."
+    )
+
+
+def fit_sentence(runs: Mapping[str, "Results"]) -> str:
+    """Whether what LR rewinding and fine-tuning differ by is fit to the training images, or shows on test images."""
+    if "finetune" not in (gaps := variant_gaps(runs, "train_accuracy")).index.unique("variant"):
+        return "How well fine-tuning fits the training images is not computed yet."
+    fit = gaps.loc["finetune"]
+    fit = fit.loc[fit["density"] < RENDA_FINETUNE, "mean"]
+    test = variant_gaps(runs).loc[("finetune", fit.index), "mean"]
+    if fit.empty:
+        return f"No level that both have is below {percent(RENDA_FINETUNE)}."
+    ahead = int((fit < 0).sum())
+    text = (
+        f"On the training images fine-tuning is {_signed(fit.min())} to {_signed(fit.max())} points from LR rewinding "
+        f"at these levels, and behind at {ahead} of {len(fit)}."
+    )
+    if ahead == len(fit) and (test < 0).sum() <= len(fit) / 2:
+        text += (
+            " So LR rewinding does train further, as it should; but what it gains here is fit to the training images, "
+            "which the test images do not reward."
+        )
+    return text
+
+
+def variant_gaps(runs: Mapping[str, "Results"], column: str = "test_accuracy") -> pd.DataFrame:
+    """Test accuracy above that of LR rewinding with the same seed, in percentage points, by (variant, level).
+
+    `column`: another accuracy of the table of performance. Columns as in `over_seeds`; a variant that shares no seed
+    with LR rewinding is not in it.
+    """
+    tables, base = {}, runs["lr_rewind"].performance
+    for name, results in runs.items():
+        if name == "lr_rewind":
+            continue
+        both = base.merge(results.performance[["seed", "level", column]], on=["seed", "level"])
+        if len(both):
+            gap = 100 * (both[f"{column}_y"] - both[f"{column}_x"])
+            tables[name] = over_seeds(both.assign(value=gap, status="ok"), "level")
+    if not tables:
+        return pd.DataFrame(index=pd.MultiIndex.from_arrays([[], []], names=["variant", "level"]))
+    return pd.concat(tables, names=["variant"])
+
+
+def _common_seeds(runs: Mapping[str, "Results"], name: str) -> int:
+    """How many seeds a variant shares with LR rewinding."""
+    return len(set(runs[name].experiment.seeds) & set(runs["lr_rewind"].experiment.seeds))
+
+
+def variant_gap_table(runs: Mapping[str, "Results"]) -> pd.DataFrame:
+    """`variant_gaps` as text: density (rows) by variant (columns)."""
+    gaps = variant_gaps(runs)
+    columns = {
+        f"{VARIANTS[name][0]} ({counted(_common_seeds(runs, name), 'seed')})": [
+            _signed_spread(row) for _, row in gaps.loc[name].reindex(densities(runs["lr_rewind"]).index).iterrows()
+        ]
+        for name in gaps.index.unique("variant")
+    }
+    table = pd.DataFrame(columns, densities(runs["lr_rewind"]).map(percent))
+    return table.rename_axis(index=None, columns="density")
+
+
+def gap_sentence(runs: Mapping[str, "Results"]) -> str:
+    """How far each variant's accuracy is from that of LR rewinding where the fewest weights are left, seed by seed."""
+    gaps = variant_gaps(runs)
+    if gaps.empty:
+        return "There is nothing here that LR rewinding could be compared with."
+    last = densities(runs["lr_rewind"]).index[-1]
+    parts = [
+        f"{VARIANTS[name][0]} {_signed_spread(gaps.loc[name, last])} ({counted(_common_seeds(runs, name), 'seed')})"
+        for name in gaps.index.unique("variant")
+        if (name, last) in gaps.index
+    ]
+    return (
+        f"At {percent(densities(runs['lr_rewind'])[last])} of the weights, in percentage points of test accuracy above "
+        f"LR rewinding with the same seed: {listed(parts)}."
+    )
+
+
+def _signed(points: float) -> str:
+    """Percentage points with their sign, in two decimals; what rounds to nothing is 0.00."""
+    rounded = round(points, 2)
+    return f"{rounded:+.2f}".replace("-", "\u2212") if rounded else "0.00"
+
+
+def _signed_spread(summary: pd.Series) -> str:
+    if np.isnan(summary["mean"]):
+        return NO_VALUE
+    mean, low, high = (_signed(summary[name]) for name in ("mean", "low", "high"))
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def variant_means(
+    runs: Mapping[str, "Results"], density: float, measures: Sequence[str] | None = None, view: str | None = None
+) -> pd.DataFrame:
+    """Similarity to the dense network by variant (rows) and measure (columns), mean over layers.
+
+    At the level that is nearest to a density in the run with LR rewinding, over the layers in which the scores of all
+    variants are ok.
+    """
+    level = nearest_level(runs["lr_rewind"], density)
+    profiles = {name: profile_means(results, level, measures=measures, view=view) for name, results in runs.items()}
+    sound = pd.concat(profiles, names=["variant"]).stack().unstack("variant").dropna()
+    return sound.groupby(level=-1, sort=False).mean().T.reindex(list(runs))
+
+
+def variant_means_table(
+    runs: Mapping[str, "Results"], *, density: float = 0.1, measures: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """`variant_means` as text."""
+    means = variant_means(runs, density, measures or one_of_each_family(runs["lr_rewind"]))
+    text = means.map(lambda value: NO_VALUE if np.isnan(value) else score_text(value))
+    return text.rename(index=lambda name: VARIANTS[name][0], columns=title).rename_axis(index=None, columns=None)
+
+
+def variant_similarity_sentence(
+    runs: Mapping[str, "Results"], *, density: float = 0.1, measures: Sequence[str] | None = None
+) -> str:
+    """Which way of retraining leaves representations nearest to the dense network's, and which farthest."""
+    measures = measures or one_of_each_family(runs["lr_rewind"])
+    means = variant_means(runs, density, measures)
+    pruned = means.drop(index="no_pruning", errors="ignore")
+    if pruned.empty or len(pruned) < 2:
+        return "There is nothing here that LR rewinding could be compared with."
+    parts = [
+        f"by {named(measure)}, {_best_and_worst(pruned[measure].sort_values(ascending=False))}" for measure in means
+    ]
+    start = percent(densities(runs["lr_rewind"])[nearest_level(runs["lr_rewind"], density)])
+    where = "averaged over the layers in which every score is ok"
+    return f"With {start} of the weights left, and {where}: {'; '.join(parts)}."
+
+
+def _best_and_worst(ranked: pd.Series) -> str:
+    first, last = ranked.index[0], ranked.index[-1]
+    return (
+        f"{VARIANTS[first][0]} is nearest to the dense network ({ranked.iloc[0]:.2f}) and {VARIANTS[last][0]} farthest "
+        f"from it ({ranked.iloc[-1]:.2f})"
+    )
+
+
+def no_pruning_sentence(
+    runs: Mapping[str, "Results"], *, density: float = 0.1, measures: Sequence[str] | None = None
+) -> str:
+    """How much representations change by training on alone, without pruning."""
+    if "no_pruning" not in runs:
+        return "Retraining without pruning is not computed yet."
+    measures = measures or one_of_each_family(runs["lr_rewind"])
+    means = variant_means(runs, density, measures)
+    parts = [
+        f"{means.loc['no_pruning', measure]:.2f} by {named(measure)}, where the pruned network is at "
+        f"{means.loc['lr_rewind', measure]:.2f}"
+        for measure in means
+    ]
+    if not parts:
+        return "There is no layer here in which every score is ok."
+    start = "Trained on for as many epochs without losing a weight, a network is this similar to what it was"
+    return f"{start} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
+
+
+def variant_similarity_table(
+    runs: Mapping[str, "Results"], *, density: float = 0.1, measures: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Similarity to the dense network by variant (rows), measure and layer (columns) near a density, as text."""
+    measures = measures or one_of_each_family(runs["lr_rewind"])
+    level = nearest_level(runs["lr_rewind"], density)
+    rows = {}
+    for name, results in runs.items():
+        scores = select(results, measures)
+        summary = over_seeds(scores[scores["level"] == level], ["measure", "layer_index"])
+        layers = layers_in(scores)
+        rows[VARIANTS[name][0]] = {
+            (title(measure), layers[index]): spread(summary.loc[measure, index], score_text)
+            for measure in measures
+            for index in layers.index
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").T.rename_axis(index=["measure", "layer"])
+
+
+def retraining_sentences(
+    runs: Mapping[str, "Results"], other: Mapping[str, "Results"], *, density: float = 0.1
+) -> dict[str, str]:
+    """The conclusions of the page on ways of retraining; those of figures by the name of the function in `plots`.
+
+    `other`: the same runs for the dataset that the page ends with, or none.
+    """
+    return {
+        "missing": missing_sentence(runs),
+        "retraining_accuracy": f"{renda_sentence(runs)} {finetune_sentence(runs)}",
+        "retraining_similarity": no_pruning_sentence(runs, density=density),
+        "retraining_profiles": variant_similarity_sentence(runs, density=density),
+        "retraining_gaps": gap_sentence(runs),
+        "retraining_fit": fit_sentence(runs),
+        "other": " ".join(
+            [renda_sentence(other), finetune_sentence(other), variant_similarity_sentence(other, density=density)]
+            if other
+            else ["Nothing of it is computed yet."]
+        ),
+    }
