@@ -112,7 +112,58 @@ def test_the_nearest_and_the_farthest_variant_are_named_and_the_unpruned_one_is_
         results.similarity["value"], results.similarity["status"] = value, "ok"
     text = findings.variant_similarity_sentence(runs, measures=["nbs"])
     assert "LR rewinding is nearest to the dense network (0.80) and random pruning farthest from it (0.30)" in text
-    assert "0.90 by NBS, where the pruned network is at 0.80" in findings.no_pruning_sentence(runs, measures=["nbs"])
+    text = findings.no_pruning_sentence(runs, measures=["nbs"])
+    assert text.endswith("what it was (one seed): 0.90 by NBS (the pruned one 0.80).")
+
+
+def with_siblings(results, value):
+    """The same results with scores against dense networks of other seeds."""
+    results.similarity = synthetic.with_controls(results).similarity
+    synthetic.set_score(results, value, reference="sibling")
+    results.similarity["status"] = "ok"
+    return results
+
+
+def test_another_seed_is_the_scale_of_the_ways():
+    runs = {name: run_with(0.9, 0.9, rate=0.5) for name in ("lr_rewind", "random", "no_pruning")}
+    for results, value in zip(runs.values(), (0.8, 0.3, 0.9), strict=True):
+        results.similarity["value"], results.similarity["status"] = value, "ok"
+    with_siblings(runs["lr_rewind"], 0.1)
+    assert findings.variant_means(runs, 0.5, ["nbs"])["nbs"].to_dict() == pytest.approx(
+        {"lr_rewind": 0.8, "random": 0.3, "no_pruning": 0.9, "sibling": 0.1}
+    )
+    assert "random pruning farthest from it (0.30)" in findings.variant_similarity_sentence(runs, measures=["nbs"])
+    text = findings.no_pruning_sentence(runs, measures=["nbs"])
+    assert text.endswith("0.90 by NBS (the pruned one 0.80, a dense network of another seed 0.10).")
+    assert findings.variant_means_table(runs, density=0.5, measures=["nbs"]).index[-1] == findings.SIBLING
+    # A layer that is not ok against siblings counts for no way.
+    synthetic.set_score(runs["lr_rewind"], 0.5, layer="pool1", level=1, reference="dense", measure="nbs")
+    runs["lr_rewind"].similarity.loc[
+        (runs["lr_rewind"].similarity["layer"] == "pool1") & (runs["lr_rewind"].similarity["reference"] == "sibling"),
+        "status",
+    ] = synthetic.DEGENERATE
+    assert findings.variant_means(runs, 0.5, ["nbs"]).loc["lr_rewind", "nbs"] == pytest.approx(0.8)
+
+
+def test_new_weights_under_the_same_masks_are_held_against_another_seed():
+    runs = {name: run_with(0.9, accuracy, rate=0.5) for name, accuracy in (("lr_rewind", 0.89), ("reinitialise", 0.85))}
+    for results, value in zip(runs.values(), (0.8, 0.5), strict=True):
+        results.similarity["value"], results.similarity["status"] = value, "ok"
+    assert "another seed" not in findings.masks_sentence(runs, density=0.5, measures=["nbs", "svcca"])
+    with_siblings(runs["lr_rewind"], 0.4)
+    synthetic.set_score(runs["reinitialise"], 0.75, measure="svcca")
+    text = sentence(findings.masks_sentence(runs, density=0.5, measures=["nbs", "svcca"]))
+    assert text.startswith(
+        "With 50 % of the weights left, new weights under the same masks (one seed) classify 85.0 % of the test "
+        "images, LR rewinding 89.0 %."
+    )
+    assert "0.50 by NBS (LR rewinding 0.80, a dense network of another seed 0.40)" in text
+    nearer = "nearer to the score of another seed than to that of LR rewinding"
+    assert text.endswith(f"By NBS that is {nearer}, by SVCCA not.")
+    synthetic.set_score(runs["reinitialise"], 0.75, measure="nbs")
+    text = findings.masks_sentence(runs, density=0.5, measures=["nbs", "svcca"])
+    assert text.endswith(f"By no measure is that {nearer}.")
+    assert findings.masks_sentence({"lr_rewind": runs["lr_rewind"]}).endswith("are not computed yet.")
 
 
 def test_only_what_is_stored_is_read_and_nothing_is_computed_for_it(stored, monkeypatch):

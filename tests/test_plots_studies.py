@@ -113,6 +113,27 @@ def test_only_the_variants_that_are_there_are_drawn(runs):
     assert {findings.VARIANTS[name][0] for name in runs} <= set(words)
 
 
+@pytest.mark.parametrize("function", [plots.retraining_similarity, plots.retraining_profiles])
+def test_a_dense_network_of_another_seed_is_a_dashed_line_where_it_was_compared_with(runs, function):
+    def dashed():
+        figure = function(runs, measures=["nbs"])
+        words = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert (findings.SIBLING in words) == any(line.get_label() == findings.SIBLING for line in figure.axes[0].lines)
+        return [
+            float(value)
+            for axes in figure.axes
+            for line in axes.lines
+            if line.get_label() == findings.SIBLING
+            for value in dict.fromkeys(line.get_ydata())
+        ]
+
+    assert dashed() == []
+    synthetic.with_controls(runs["lr_rewind"])
+    for place, layer in enumerate(synthetic.LAYERS):
+        synthetic.set_score(runs["lr_rewind"], 0.1 * place, reference="sibling", layer=layer, measure="nbs")
+    assert dashed() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
 def test_every_variant_has_a_look_of_its_own():
     assert set(plots.VARIANT_STYLES) == set(findings.VARIANTS)
     looks = [(style.colour, style.marker) for style in plots.VARIANT_STYLES.values()]

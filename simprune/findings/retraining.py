@@ -10,6 +10,7 @@ import pandas as pd
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,
+    REFERENCE_WORDS,
     accuracy_percent,
     counted,
     densities,
@@ -49,6 +50,8 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "none": ("no retraining", {"retraining": "none"}),
     "no_pruning": ("retraining without pruning", {"criterion": "none"}),
 }
+SIBLING = "dense, another seed"
+ANOTHER_SEED = {"sibling": REFERENCE_WORDS["sibling"]}
 
 
 def stored_variants(experiment: Experiment, store: str | PathLike | None = None) -> dict[str, "Results"]:
@@ -267,12 +270,20 @@ def variant_means(
     """Similarity to the dense network by variant (rows) and measure (columns), mean over layers.
 
     At the level that is nearest to a density in the run with LR rewinding, over the layers in which the scores of all
-    variants are ok.
+    variants are ok. A row `sibling`: the dense networks of other seeds, where LR rewinding was compared with them.
     """
-    level = nearest_level(runs["lr_rewind"], density)
-    profiles = {name: profile_means(results, level, measures=measures, view=view) for name, results in runs.items()}
+    base = runs["lr_rewind"]
+    level, choice = nearest_level(base, density), {"measures": measures, "view": view}
+    profiles = {name: profile_means(results, level, **choice) for name, results in runs.items()}
+    if has_siblings(base):
+        profiles["sibling"] = profile_means(base, 0, reference="sibling", **choice)
     sound = pd.concat(profiles, names=["variant"]).stack().unstack("variant").dropna()
-    return sound.groupby(level=-1, sort=False).mean().T.reindex(list(runs))
+    return sound.groupby(level=-1, sort=False).mean().T.reindex(list(profiles))
+
+
+def has_siblings(results: "Results") -> bool:
+    """Whether a run was compared with dense networks of other seeds."""
+    return "sibling" in results.similarity["reference"].unique()
 
 
 def variant_means_table(
@@ -281,7 +292,8 @@ def variant_means_table(
     """`variant_means` as text."""
     means = variant_means(runs, density, measures or one_of_each_family(runs["lr_rewind"]))
     text = means.map(lambda value: NO_VALUE if np.isnan(value) else score_text(value))
-    return text.rename(index=lambda name: VARIANTS[name][0], columns=title).rename_axis(index=None, columns=None)
+    words = {name: words for name, (words, _) in VARIANTS.items()} | {"sibling": SIBLING}
+    return text.rename(index=words, columns=title).rename_axis(index=None, columns=None)
 
 
 def variant_similarity_sentence(
@@ -290,7 +302,7 @@ def variant_similarity_sentence(
     """Which way of retraining leaves representations nearest to the dense network's, and which farthest."""
     measures = measures or one_of_each_family(runs["lr_rewind"])
     means = variant_means(runs, density, measures)
-    pruned = means.drop(index="no_pruning", errors="ignore")
+    pruned = means.drop(index=["no_pruning", "sibling"], errors="ignore")
     if pruned.empty or len(pruned) < 2:
         return "There is nothing here that LR rewinding could be compared with."
     parts = [
@@ -315,17 +327,57 @@ def no_pruning_sentence(
     """How much representations change by training on alone, without pruning."""
     if "no_pruning" not in runs:
         return "Retraining without pruning is not computed yet."
-    measures = measures or one_of_each_family(runs["lr_rewind"])
-    means = variant_means(runs, density, measures)
-    parts = [
-        f"{means.loc['no_pruning', measure]:.2f} by {named(measure)}, where the pruned network is at "
-        f"{means.loc['lr_rewind', measure]:.2f}"
-        for measure in means
-    ]
+    parts = _held_against(runs, "no_pruning", {"lr_rewind": "the pruned one", **ANOTHER_SEED}, density, measures)
     if not parts:
         return "There is no layer here in which every score is ok."
     start = "Trained on for as many epochs without losing a weight, a network is this similar to what it was"
     return f"{start} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
+
+
+def masks_sentence(
+    runs: Mapping[str, "Results"], *, density: float = 0.1, measures: Sequence[str] | None = None
+) -> str:
+    """Whether new weights under the masks of LR rewinding come nearer to the dense network than another seed does."""
+    if "reinitialise" not in runs:
+        return "New weights under the same masks are not computed yet."
+    base = runs["lr_rewind"]
+    level = nearest_level(base, density)
+    new, kept = (accuracy_percent(accuracies(results)["mean"].loc[level]) for results in (runs["reinitialise"], base))
+    text = (
+        f"With {percent(densities(base)[level])} of the weights left, new weights under the same masks "
+        f"({counted(_common_seeds(runs, 'reinitialise'), 'seed')}) classify {new} of the test images, LR rewinding "
+        f"{kept}."
+    )
+    parts = _held_against(runs, "reinitialise", {"lr_rewind": "LR rewinding", **ANOTHER_SEED}, density, measures)
+    if not parts:
+        return text
+    text += f" They are this similar to the dense network: {'; '.join(parts)}."
+    means = variant_means(runs, density, measures or one_of_each_family(base))
+    if "sibling" not in means.index:
+        return text
+    away = means.sub(means.loc["reinitialise"]).abs()
+    like_another = away.loc["sibling"] < away.loc["lr_rewind"]
+    nearer, other = (list(map(named, means.columns[chosen])) for chosen in (like_another, ~like_another))
+    compared = "nearer to the score of another seed than to that of LR rewinding"
+    if not nearer:
+        return f"{text} By no measure is that {compared}."
+    return f"{text} By {listed(nearer)} that is {compared}" + (f", by {listed(other)} not." if other else ".")
+
+
+def _held_against(
+    runs: Mapping[str, "Results"],
+    name: str,
+    others: Mapping[str, str],
+    density: float,
+    measures: Sequence[str] | None,
+) -> list[str]:
+    """What a variant scores by each measure, and beside it what others score: "0.90 by NBS (LR rewinding 0.80)"."""
+    means = variant_means(runs, density, measures or one_of_each_family(runs["lr_rewind"]))
+    parts = []
+    for measure in means:
+        beside = (f"{words} {means.loc[other, measure]:.2f}" for other, words in others.items() if other in means.index)
+        parts.append(f"{means.loc[name, measure]:.2f} by {named(measure)} ({', '.join(beside)})")
+    return parts
 
 
 def variant_similarity_table(
@@ -361,9 +413,17 @@ def retraining_sentences(
         "retraining_profiles": variant_similarity_sentence(runs, density=density),
         "retraining_gaps": gap_sentence(runs),
         "retraining_fit": fit_sentence(runs),
-        "other": " ".join(
-            [renda_sentence(other), finetune_sentence(other), variant_similarity_sentence(other, density=density)]
-            if other
-            else ["Nothing of it is computed yet."]
-        ),
+        "retraining_masks": masks_sentence(runs, density=density),
+        "other": _other_sentences(other, density) if other else "Nothing of it is computed yet.",
     }
+
+
+def _other_sentences(runs: Mapping[str, "Results"], density: float) -> str:
+    """What is found of the ways on another dataset; nothing of those that were not run there."""
+    sentences = {
+        "finetune": finetune_sentence(runs),
+        "no_pruning": no_pruning_sentence(runs, density=density),
+        "reinitialise": masks_sentence(runs, density=density),
+    }
+    said = [text for name, text in sentences.items() if name in runs]
+    return " ".join([renda_sentence(runs), *said, variant_similarity_sentence(runs, density=density)])

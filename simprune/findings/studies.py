@@ -181,14 +181,17 @@ def one_of_each_family(results: "Results", measures: Sequence[str] | None = None
 
 
 def control_levels(
-    results: "Results", measures: Sequence[str] | None = None, view: str | None = None
+    results: "Results",
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
+    controls: Sequence[str] = ("sibling", "untrained"),
 ) -> dict[str, pd.DataFrame]:
-    """What the dense network scores against its controls, by (measure, layer index): `sibling` and `untrained`.
+    """What the dense network scores against its controls, by (measure, layer index).
 
     Columns as in `over_seeds`. Two trainings reach the level of the sibling; what is not learnt is at the untrained's.
     """
     tables = {}
-    for reference in ("sibling", "untrained"):
+    for reference in controls:
         scores = select(results, measures, view, reference)
         tables[reference] = over_seeds(scores[scores["level"] == 0], ["measure", "layer_index"])
     return tables

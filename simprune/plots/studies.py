@@ -13,11 +13,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from simprune.findings import (
     CHANGED,
     REFERENCE_WORDS,
+    SIBLING,
     VARIANTS,
     accuracies,
     control_levels,
     densities,
     fall_density,
+    has_siblings,
     layers_in,
     least_similar,
     nearest_level,
@@ -61,6 +63,7 @@ VARIANT_STYLES = {
     "none": Style("#a98300", "P"),
     "no_pruning": Style("#7a7a7a", "*"),
 }
+SIBLING_LINE = {"color": "#1a1a1a", "linewidth": 1.1, "linestyle": DASHES, "label": SIBLING}
 # Studies, in the order in which they come.
 STUDY_STYLES = tuple(
     Style(colour, marker)
@@ -211,7 +214,8 @@ def retraining_similarity(
 ) -> Figure:
     """Similarity to the dense network against density, a line for each variant: rows are layers, columns measures.
 
-    `measures`: by default those of `one_of_each_family`.
+    Dashed: dense networks of other seeds, where the run with LR rewinding was compared with them. `measures`: by
+    default those of `one_of_each_family`.
     """
     base = runs["lr_rewind"]
     measures = list(measures or one_of_each_family(base, view=view))
@@ -228,8 +232,12 @@ def retraining_similarity(
                     summary, words = over_seeds(scores[chosen], "level"), VARIANTS[name][0]
                     place = positions.loc[summary.index]
                     draw(axes, place, summary, style.colour, style.marker, words, notes, size=2.5)
+        siblings = _siblings(base, measures, view)
+        least.append(siblings["mean"].min())
         for row, index in enumerate(layers.index):
             for axes, measure in zip(grid[row], measures, strict=True):
+                for level in siblings.loc[siblings.index.isin([(measure, index)]), "mean"]:
+                    axes.axhline(level, **SIBLING_LINE)
                 density_axis(axes, positions, few=True)
                 _panel(axes, title(measure) if row == 0 else "", layers[index] if measure == measures[0] else "")
                 axes.tick_params(labelbottom=row == len(layers) - 1)
@@ -247,7 +255,10 @@ def retraining_profiles(
     measures: Sequence[str] | None = None,
     view: str | None = None,
 ) -> Figure:
-    """Similarity to the dense network along the layers at one density, a line for each variant, a panel per measure."""
+    """Similarity to the dense network along the layers at one density, a line for each variant, a panel per measure.
+
+    Dashed: dense networks of other seeds, where the run with LR rewinding was compared with them.
+    """
     base = runs["lr_rewind"]
     measures = list(measures or one_of_each_family(base, view=view))
     level = nearest_level(base, density)
@@ -261,8 +272,12 @@ def retraining_profiles(
                 least.append(summary["mean"].min())
                 words = VARIANTS[name][0]
                 draw(axes, range(len(summary)), summary, style.colour, style.marker, words, notes, size=4)
+        siblings = _siblings(base, measures, view)
+        least.append(siblings["mean"].min())
         for axes, measure in zip(grid.flat, measures, strict=True):
             axes.set_title(title(measure), loc="left")
+            if len(siblings):
+                axes.plot(siblings.loc[measure, "mean"].to_numpy(), **SIBLING_LINE)
         _unit_axis(grid[0, 0], least)
         layer_axis(grid[-1, 0], layers_in(scores))
         figure.supylabel(
@@ -270,6 +285,13 @@ def retraining_profiles(
         )
         legend(figure, grid[0, 0], notes, ncols=2)
     return figure
+
+
+def _siblings(results: "Results", measures: Sequence[str], view: str | None) -> pd.DataFrame:
+    """What the dense network scores against dense networks of other seeds, as in `over_seeds`, by (measure, layer)."""
+    if not has_siblings(results):
+        return pd.DataFrame({"mean": []})
+    return control_levels(results, measures, view, ["sibling"])["sibling"]
 
 
 # All studies ------------------------------------------------------------------------------------------------
