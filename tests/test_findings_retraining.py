@@ -96,6 +96,14 @@ def test_the_commands_of_variants_are_those_of_the_seeds_that_are_shown():
     assert table["random pruning"] == "simprune run lenet5 fashion_mnist --profile paper --seeds 1 --criterion random"
 
 
+def test_the_table_of_ways_has_means_and_leaves_ranges_to_the_table_of_every_level():
+    runs = {"lr_rewind": synthetic.results(seeds=(0, 1), levels=1, rate=0.5)}
+    runs["lr_rewind"].performance["test_accuracy"] = [0.9, 0.8, 0.9, 0.7]
+    row = [sentence(cell) for cell in findings.variant_table(runs).loc["LR rewinding"]]
+    assert row == ["0 and 1", "90.0 %", "75.0 %", "20.6 min"]
+    assert sentence(findings.variant_accuracy_table(runs)["LR rewinding"].iloc[1]) == "75.0 % (70.0–80.0 %)"
+
+
 def test_variants_that_are_missing_are_named():
     runs = {"lr_rewind": run_with(0.9, 0.9), "random": run_with(0.9, 0.7)}
     missing = findings.missing_sentence(runs)
@@ -135,6 +143,11 @@ def test_another_seed_is_the_scale_of_the_ways():
     assert "random pruning farthest from it (0.30)" in findings.variant_similarity_sentence(runs, measures=["nbs"])
     text = findings.no_pruning_sentence(runs, measures=["nbs"])
     assert text.endswith("0.90 by NBS (the pruned one 0.80, a dense network of another seed 0.10).")
+    synthetic.set_score(runs["no_pruning"], 0.1, measure="nbs")
+    assert findings.no_pruning_sentence(runs, measures=["nbs", "svcca"]).endswith(
+        ". By NBS that is no nearer than another seed."
+    )
+    synthetic.set_score(runs["no_pruning"], 0.9, measure="nbs")
     assert findings.variant_means_table(runs, density=0.5, measures=["nbs"]).index[-1] == findings.SIBLING
     # A layer that is not ok against siblings counts for no way.
     synthetic.set_score(runs["lr_rewind"], 0.5, layer="pool1", level=1, reference="dense", measure="nbs")

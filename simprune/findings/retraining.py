@@ -87,7 +87,7 @@ def variants(
 
 
 def variant_table(runs: Mapping[str, "Results"], at: Sequence[float] = (0.4, 0.2, 0.1)) -> pd.DataFrame:
-    """Test accuracy of every variant (rows) at the levels nearest to some densities (columns), as text.
+    """Mean test accuracy of every variant (rows) at the levels nearest to some densities (columns), as text.
 
     A variant that is not there has a row that says so.
     """
@@ -103,7 +103,7 @@ def variant_table(runs: Mapping[str, "Results"], at: Sequence[float] = (0.4, 0.2
             continue
         results = runs[name]
         held = accuracies(results)
-        cells = [spread(held.loc[level], accuracy_percent) for level in levels]
+        cells = [accuracy_percent(held.loc[level, "mean"]) for level in levels]
         rows[words] = [numbers(results.experiment.seeds), *cells, duration(results.provenance["duration"])]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *heads, "time"])
 
@@ -331,7 +331,11 @@ def no_pruning_sentence(
     if not parts:
         return "There is no layer here in which every score is ok."
     start = "Trained on for as many epochs without losing a weight, a network is this similar to what it was"
-    return f"{start} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
+    text = f"{start} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
+    means = variant_means(runs, density, measures or one_of_each_family(runs["lr_rewind"])).round(2)
+    if "sibling" in means.index and (no_nearer := means.loc["no_pruning"] <= means.loc["sibling"]).any():
+        text += f" By {listed(map(named, means.columns[no_nearer]))} that is no nearer than another seed."
+    return text
 
 
 def masks_sentence(
