@@ -14,6 +14,7 @@ import yaml
 from rich.console import Console
 
 from simprune import printing, publishing
+from simprune.experiment import PROFILES, Experiment
 from simprune.store import SHIPPED, Store
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -263,7 +264,8 @@ def test_prose_holds_no_result_that_is_typed_in(page):
     text = re.sub(r"\{glue[^`]*`[^`]+`|```.*?```|\$\$.*?\$\$|`[^`]+`", "", text, flags=re.DOTALL)
     found = set(re.findall(r"\d+(?:\.\d+)?\s*%|\d\.\d+", text))
     definitions = {"99 %", "30 %", "3.11"}  # SVCCA's threshold; the example of another rate; the Python that it takes
-    assert found <= definitions
+    recipe = {"0.9", "0.05", "0.1", "0.0005", "0.0002"}  # held against the package by a test below
+    assert found <= definitions | (recipe if page.endswith("methods/experiment") else set())
 
 
 def test_the_configuration_executes_nothing_and_builds_only_the_table_of_contents():
@@ -277,3 +279,29 @@ def test_every_reference_is_cited():
     sources = [*(CHECKOUT / "book").rglob("*.md"), *(CHECKOUT / "notebooks").glob("*.ipynb")]
     cited = set(re.findall(r"[a-z]+\d{4}[a-z]+", " ".join(path.read_text(encoding="utf-8") for path in sources)))
     assert set(entries) == cited & set(entries)
+
+
+def test_the_page_on_the_experiment_has_the_sizes_and_the_recipe_of_the_package():
+    def row(words, field, architecture, form="{:,}".format):
+        values = [getattr(Experiment(architecture, "cifar10", profile=profile), field) for profile in PROFILES]
+        return "| " + " | ".join([words, *map(form, values)]) + " |"
+
+    page = " ".join((CHECKOUT / "book" / "methods" / "experiment.md").read_text(encoding="utf-8").split("\n"))
+    assert "| profile | " + " | ".join(f"`{profile}`" for profile in PROFILES) + " |" in page
+    for line in (
+        row("training images", "train_size", "vgg", lambda size: size if size == "all" else f"{size:,}"),
+        row("width of VGG and residual networks", "width", "vgg", {0.5: "half", 1.0: "full"}.get),
+        row("levels after the dense network", "levels", "lenet5"),
+        row("epochs a level, LeNet-5", "epochs", "lenet5"),
+        row("epochs a level, other architectures", "epochs", "resnet20"),
+        row("probe inputs", "probe_size", "vgg"),
+        row("step that weight rewinding goes back to", "rewind_step", "lenet5"),
+    ):
+        assert line in page, line
+    lenet5, vgg, resnet20 = (Experiment(name, "cifar10") for name in ("lenet5", "vgg", "resnet20"))
+    assert (
+        f"Momentum is {vgg.momentum:g} and a batch has {vgg.batch_size} images. The learning rate starts at "
+        f"{lenet5.learning_rate:g} for LeNet-5 and at {vgg.learning_rate:g} for the other architectures; weight decay is "
+        f"{vgg.weight_decay:g}, for ResNet-20 {resnet20.weight_decay:g}." in page
+    )
+    assert (lenet5.weight_decay, resnet20.learning_rate) == (vgg.weight_decay, vgg.learning_rate)

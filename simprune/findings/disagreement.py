@@ -256,6 +256,7 @@ def how_much(studies: Studies, view: str = "flatten", density: float = 0.1) -> d
         "conclusions_map": _map_sentence(first, view, density),
         "intervals": _intervals(studies, view),
         "between": _between(studies, view),
+        "threshold": f"{disagreement.SCALES['value']:g}",
     }
 
 
