@@ -16,7 +16,7 @@ comparisons. Tests with a permutation test have a column `p` as well: that of th
 one-sided, the same in all its rows of a seed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,10 +67,11 @@ def distances(table: pd.DataFrame) -> pd.DataFrame:
 def monotonicity(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame | None:
     """Share of right comparisons among levels i < j < k: i is nearer to j than to k, and k nearer to j than to i.
 
-    Chance ½, ties ½. Uses `level_pairs`; p permutes the networks of a run, jointly for all layers.
+    Chance ½, ties ½. Uses `level_pairs`; p permutes the networks of a run, jointly for all layers. None without those,
+    or with fewer than three networks in a run.
     """
     pairs = diagnostic(results, "level_pairs")
-    if pairs is None:
+    if pairs is None or results.performance["level"].max() < 2:
         return None
     rows = []
     for run, table in distances(pairs).groupby("seed"):
@@ -143,11 +144,12 @@ def _rows(run, names, layers, score, chance, counted, missing, p=None, **extra) 
     return table.assign(**extra)
 
 
-def trend(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame:
+def trend(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame | None:
     """Kendall's τ between the distance to the dense network and the level: 1 if it grows level by level; chance 0.
 
     Ties count as nothing (τ-a, which is Somers' D here: levels are not tied). Uses the similarity table, and
-    `nulls` for corrected scores, which are judged at the levels that have a null; p permutes levels.
+    `nulls` for corrected scores, which are judged at the levels that have a null; p permutes levels. None without
+    pruned networks.
     """
     rows = []
     for run, table in procedures(results).groupby("seed"):
@@ -160,7 +162,7 @@ def trend(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -
         rows.append(
             _rows(run, names, layers, score, 0.0, counted, pairs - counted, _p_values(_layer_mean(score), null))
         )
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True) if rows else None
 
 
 def _profiles(table: pd.DataFrame) -> tuple[list[tuple], pd.Series, list, np.ndarray]:
@@ -299,7 +301,8 @@ def band_separation(results: "Results") -> pd.DataFrame | None:
 def function(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame | None:
     """Spearman's ρ of the distance to the dense network with what changed in the network's outputs; chance 0.
 
-    A row per seed, procedure, layer and `target` (`FUNCTIONS`), over the pruned levels; p permutes networks. A layer
+    A row per seed, procedure, layer and `target` (`FUNCTIONS`), over the pruned levels; p permutes networks. Both may
+    grow with the level: being above chance says that they go together along a run, not why. A layer
     in which any level has no score is missing; a target that does not vary is left out. None if outputs were not
     compared.
     """
@@ -498,14 +501,17 @@ def leaderboard(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Procedures by their mean score in one test, best first.
 
     A unit is one seed of one study: its score is the mean over its layers (and kinds of corruption, or targets) that
-    have one, the procedure's score the mean over units. `low` and `high` are a 95 % bootstrap interval over units
-    (percentiles), NaN with fewer than three units or where all are equal. `chance` is the mean chance level;
-    `counted` and `missing` add up; `units` is their number; `p_adjusted` holds for tests with p: p values of units are
-    combined (Fisher) and adjusted over the procedures of the table (Benjamini & Hochberg 1995), else it is NaN.
+    have one, the procedure's score the mean over units. Only units in which every procedure of the table occurs count
+    (all of them, where there is no such unit): means over other units could not be ranked. `low` and `high` are a 95 %
+    bootstrap interval over units (percentiles), NaN with fewer than three units or where all are equal. `chance` is the
+    mean chance level; `counted` and `missing` add up; `units` is their number; `p_adjusted` holds for tests with p: p
+    values of units are combined (Fisher) and adjusted over the procedures of the table (Benjamini & Hochberg 1995),
+    else it is NaN.
     Columns: view, measure, correction, score, low, high, chance, p_adjusted, counted, missing, units.
     """
     if rows.empty:
         raise InputError("rows: the test has none")
+    rows = rows[_has_all_procedures(rows)]
     by = [*PROCEDURE, "study", "seed"]
     units = rows.groupby(by, sort=False).agg(score=("score", "mean"), chance=("chance", "mean")).reset_index()
     groups = units.groupby(PROCEDURE, sort=False)
@@ -516,6 +522,14 @@ def leaderboard(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     table = table.join(sums).assign(p_adjusted=_adjusted(rows, table.index))
     columns = ["score", "low", "high", "chance", "p_adjusted", "counted", "missing", "units"]
     return table[columns].reset_index().sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+
+def _has_all_procedures(rows: pd.DataFrame) -> pd.Series:
+    """Whether a row is of a unit in which every procedure occurs; true of all rows where there is no such unit."""
+    unit, procedure = (rows.groupby(by, sort=False).ngroup() for by in (["study", "seed"], PROCEDURE))
+    occurring = procedure.groupby(unit).nunique()
+    whole = occurring.index[occurring == procedure.nunique()]
+    return unit.isin(whole if len(whole) else occurring.index)
 
 
 def _interval(scores: np.ndarray, seed: int) -> tuple[float, float]:
@@ -542,18 +556,3 @@ def _adjusted(rows: pd.DataFrame, order: pd.MultiIndex) -> np.ndarray:
     if known.any():
         combined[known] = multipletests(combined[known], method="fdr_bh")[1]
     return combined
-
-
-def best_procedures(board: pd.DataFrame, views: Sequence[str] | None = None, most: int = 3) -> pd.DataFrame:
-    """The procedures at the top of a leaderboard that nothing tells apart from the first: at most `most` rows.
-
-    Those count whose interval holds the first one's score, or which equal it; without intervals, those within a
-    hundredth of it. Procedures that miss more than a tenth of their comparisons do not.
-    """
-    complete = board["missing"] <= 0.1 * (board["counted"] + board["missing"])
-    board = board[complete & board["score"].notna() & (True if views is None else board["view"].isin(views))]
-    if board.empty:
-        return board
-    first = board["score"].iloc[0]
-    near = board["high"].ge(first) | (board["score"] >= first - 0.01)
-    return board[near].head(most)

@@ -301,7 +301,7 @@ def test_the_page_on_the_experiment_has_the_sizes_and_the_recipe_of_the_package(
     lenet5, vgg, resnet20 = (Experiment(name, "cifar10") for name in ("lenet5", "vgg", "resnet20"))
     assert (
         f"Momentum is {vgg.momentum:g} and a batch has {vgg.batch_size} images. The learning rate starts at "
-        f"{lenet5.learning_rate:g} for LeNet-5 and at {vgg.learning_rate:g} for the other architectures; weight decay is "
-        f"{vgg.weight_decay:g}, for ResNet-20 {resnet20.weight_decay:g}." in page
+        f"{lenet5.learning_rate:g} for LeNet-5 and at {vgg.learning_rate:g} for the other architectures; weight decay "
+        f"is {vgg.weight_decay:g}, for ResNet-20 {resnet20.weight_decay:g}." in page
     )
     assert (lenet5.weight_decay, resnet20.learning_rate) == (vgg.weight_decay, vgg.learning_rate)

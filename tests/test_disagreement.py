@@ -178,6 +178,14 @@ def test_agreement_over_inputs_spans_the_draws():
     assert found["draws"] == 5 and found["low"] < found["median"] < found["high"]
 
 
+def test_what_seeds_differ_by_is_no_spread_over_inputs():
+    results = random_study(0, seeds=(0, 1, 2), noise=2)
+    results.diagnostics["samples"] = pd.concat([results.similarity.assign(inputs=500, draw=draw) for draw in range(4)])
+    found = disagreement.agreement_over_inputs(results)
+    assert found["draws"] == 4 and found["low"] == pytest.approx(found["high"])
+    assert found["median"] == pytest.approx(disagreement.median_agreement(results)["median"])
+
+
 def test_nothing_drawn_gives_no_interval_over_inputs():
     assert disagreement.agreement_over_inputs(random_study(0)) is None
 
@@ -304,6 +312,19 @@ def test_draws_of_inputs_support_what_they_say_again():
     results.diagnostics["samples"] = pd.concat([*draws, other])
     support = disagreement.conclusions(results)["least_layer_inputs"]
     assert np.allclose(support, 5 / 6)
+
+
+def test_what_seeds_dispute_is_not_held_against_the_inputs():
+    def disputed(seed, level, layer, view, measure):
+        return falling(1 if seed else 2, steepness=1 + 0.1 * seed)(seed, level, layer, view, measure)
+
+    results = with_siblings(disputed, seeds=(0, 1, 2))
+    samples = pd.concat([results.similarity.assign(inputs=500, draw=draw) for draw in range(3)])
+    results.diagnostics["samples"] = samples
+    table = disagreement.conclusions(results)
+    assert (table["least_layer_seeds"] < 1).all() and (table["least_layer_inputs"] == 1).all()
+    results.diagnostics["samples"] = samples[samples["seed"] != 2]
+    assert disagreement.conclusions(results)["least_layer_inputs"].isna().all()
 
 
 def test_support_by_inputs_is_for_the_answer_that_is_given():
@@ -559,3 +580,15 @@ def test_convergence_runs_over_the_numbers_of_inputs_to_the_whole():
     assert list(nbs.index) == [50, 100, 1000]
     assert nbs.loc[50, ["low", "mean", "high"]].tolist() == pytest.approx([0.7, 0.71, 0.72])
     assert nbs.loc[1000, "mean"] == 0.5
+
+
+def test_means_over_inputs_are_of_the_same_layers_with_any_number_of_them():
+    def value(seed, level, layer, view, measure):
+        return 0.3 if layer == 0 else 0.6
+
+    results = planted.results(planted.similarity(value))
+    few = planted.similarity(value, inputs=50, draw=0)
+    few.loc[few["layer_index"] == 0, "status"] = synthetic.DEGENERATE
+    results.diagnostics["samples"] = few
+    means = disagreement.convergence_means(disagreement.convergence(results))
+    assert np.allclose(means["mean"], 0.6) and set(means["inputs"]) == {50, 1000}

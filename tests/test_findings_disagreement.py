@@ -278,6 +278,34 @@ def test_layer_identification_reports_the_published_order(tests, boards):
     assert "between 33 % (mean CCA) and 67 %" in text and ": the order" in text
 
 
+def board_of(**scores):
+    """A leaderboard of uncorrected measures in the view flatten."""
+    rows = [
+        {"measure": name, "view": "flatten", "correction": "none", "score": score} for name, score in scores.items()
+    ]
+    return pd.DataFrame(rows).assign(counted=10, missing=0, chance=0.5, p_adjusted=np.nan, units=1)
+
+
+def test_the_headline_says_what_the_leaderboards_hold():
+    one, other = board_of(nbs=0.9, svcca=0.8, gulp=0.7), board_of(nbs=0.7, svcca=0.9, gulp=0.8)
+    text = findings.known_answers({}, {"trend": one, "monotonicity": other})["headline"]
+    assert text.startswith("No measure wins every test: over 2 tests") and "come first most often, once" in text
+    text = findings.known_answers({}, {"trend": one, "monotonicity": one})["headline"]
+    assert text.startswith("NBS comes first in every test: over 2 tests")
+    none = one.assign(score=np.nan)
+    assert findings.known_answers({}, {"trend": none})["headline"] == findings.NOT_COMPUTED
+
+
+def test_tests_whose_orders_are_alike_are_said_to_agree():
+    one, other = board_of(nbs=0.9, svcca=0.8, gulp=0.7), board_of(nbs=0.7, svcca=0.9, gulp=0.8)
+    assert findings.known_answers({}, {"trend": one, "monotonicity": other})["scoreboard_map"].startswith(
+        "Tests do not agree"
+    )
+    assert findings.known_answers({}, {"trend": one, "monotonicity": one})["scoreboard_map"].startswith(
+        "Tests agree on"
+    )
+
+
 def test_the_guide_answers_each_question_with_the_best_of_its_tests(boards, studies):
     table = findings.guide(boards, studies)
     asked = [advice.question for advice in claims_of.GUIDE]
@@ -381,6 +409,33 @@ def test_all_inputs_are_no_proof_that_all_are_enough(studies):
     assert said.startswith("Half of the measures are within a hundredth")
 
 
+def test_a_layer_that_has_no_score_with_few_inputs_does_not_put_off_the_number_that_is_enough():
+    steady = planted.everything()
+    samples = steady.diagnostics["samples"]
+    whole = steady.similarity[steady.similarity["reference"] == "dense"]
+    keys = ["seed", "level", "layer_index", "view", "measure"]
+    same = samples[keys].merge(whole[[*keys, "value"]], on=keys, how="left")["value"]
+    samples["value"] = same.to_numpy()
+    samples.loc[(samples["layer_index"] == 0) & (samples["inputs"] == samples["inputs"].min()), "status"] = "undefined"
+    least, *_ = claims_of._sample_sizes({"steady": steady})["steady"]
+    assert least == samples["inputs"].min()
+
+
+def test_a_score_that_is_not_there_refutes_nothing():
+    bare = planted.everything()
+    bare.performance["test_accuracy"] = 0.9
+    bare.similarity.loc[bare.similarity["measure"] == "svcca", "status"] = synthetic.DEGENERATE
+    table = findings.claims({"bare": bare})
+    assert verdict(table, "substantially different") == claims_of.UNTESTED
+
+
+def test_a_run_without_a_level_near_a_fifth_of_the_weights_says_nothing_about_it():
+    harsh = planted.everything()
+    harsh.performance["density"] = 0.1 ** harsh.performance["level"]
+    table = findings.claims({"harsh": harsh})
+    assert verdict(table, "within half a point") == claims_of.UNTESTED
+
+
 def test_accuracy_that_is_kept_holds_and_accuracy_that_falls_does_not(studies):
     kept, lost = planted.everything(), planted.everything()
     kept.performance["test_accuracy"] = 0.9
@@ -406,7 +461,7 @@ def test_ways_of_retraining_are_compared_where_they_were_run(studies):
     words = "beat fine-tuning"
     assert verdict(findings.claims(studies), words) == claims_of.UNTESTED
     runs = {}
-    for place, mode in enumerate(claims_of.RETRAINING_WORDS):
+    for place, mode in enumerate(findings.VARIANTS):
         runs[mode] = planted.everything()
         runs[mode].performance["test_accuracy"] = 0.9 - 0.01 * place
     assert verdict(findings.claims(studies, runs), words) == claims_of.HOLDS
@@ -421,8 +476,8 @@ def test_ways_of_retraining_are_compared_where_they_were_run(studies):
 
 
 def test_which_of_the_two_ways_of_rewinding_is_better_is_not_part_of_the_claim(studies):
-    runs = {mode: planted.everything() for mode in claims_of.RETRAINING_WORDS}
-    for mode, accuracy in zip(runs, (0.90, 0.91, 0.89, 0.88), strict=True):
+    runs = {mode: planted.everything() for mode in ("lr_rewind", "weight_rewind", "finetune")}
+    for mode, accuracy in zip(runs, (0.90, 0.91, 0.89), strict=True):
         runs[mode].performance["test_accuracy"] = accuracy
     assert verdict(findings.claims(studies, runs), "beat fine-tuning") == claims_of.HOLDS
 

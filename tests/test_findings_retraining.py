@@ -101,7 +101,7 @@ def test_the_table_of_ways_has_means_and_leaves_ranges_to_the_table_of_every_lev
     runs["lr_rewind"].performance["test_accuracy"] = [0.9, 0.8, 0.9, 0.7]
     row = [sentence(cell) for cell in findings.variant_table(runs).loc["LR rewinding"]]
     assert row == ["0 and 1", "90.0 %", "75.0 %", "20.6 min"]
-    assert sentence(findings.variant_accuracy_table(runs)["LR rewinding"].iloc[1]) == "75.0 % (70.0–80.0 %)"
+    assert sentence(findings.variant_accuracy_table(runs)["LR rewinding (2 seeds)"].iloc[1]) == "75.0 % (70.0–80.0 %)"
 
 
 def test_variants_that_are_missing_are_named():
@@ -156,6 +156,39 @@ def test_another_seed_is_the_scale_of_the_ways():
         "status",
     ] = synthetic.DEGENERATE
     assert findings.variant_means(runs, 0.5, ["nbs"]).loc["lr_rewind", "nbs"] == pytest.approx(0.8)
+
+
+def seeds_differ(seeds, more=0.0):
+    """Results with similarities that depend on the seed, so that means over other seeds differ."""
+    made_up = synthetic.results(seeds=seeds, levels=1, rate=0.5)
+    made_up.similarity["value"] = made_up.similarity["seed"].map({0: 0.9, 1: 0.6, 2: 0.6}) + more
+    made_up.similarity["status"] = "ok"
+    made_up.performance["test_accuracy"] = made_up.performance["seed"].map({0: 0.9, 1: 0.6, 2: 0.6})
+    return made_up
+
+
+def test_a_variant_with_fewer_seeds_is_not_nearer_for_its_seeds():
+    runs = {"lr_rewind": seeds_differ((0, 1, 2)), "random": seeds_differ((0,)), "reinitialise": seeds_differ((0,))}
+    means = findings.variant_means(runs, 0.5, ["nbs"])["nbs"]
+    assert means.to_dict() == pytest.approx(dict.fromkeys(runs, 0.7))
+    assert "all are equally near to the dense network (0.70)" in findings.variant_similarity_sentence(
+        runs, density=0.5, measures=["nbs"]
+    )
+    text = sentence(findings.masks_sentence(runs, density=0.5, measures=["nbs"]))
+    assert "(one seed) classify 90.0 % of the test images, LR rewinding 90.0 %." in text
+    assert "0.70 by NBS (LR rewinding 0.70)" in text
+    runs["random"] = seeds_differ((0,), more=0.05)
+    assert findings.variant_means(runs, 0.5, ["nbs"])["nbs"]["random"] == pytest.approx(0.75)
+    runs["random"] = seeds_differ((5,))
+    assert "random" not in findings.variant_means(runs, 0.5, ["nbs"]).index
+
+
+def test_variants_that_are_as_near_in_two_decimals_share_the_place():
+    runs = {name: run_with(0.9, 0.9, rate=0.5) for name in ("lr_rewind", "finetune", "random")}
+    for results, value in zip(runs.values(), (0.801, 0.804, 0.3), strict=True):
+        results.similarity["value"], results.similarity["status"] = value, "ok"
+    text = findings.variant_similarity_sentence(runs, density=0.5, measures=["nbs"])
+    assert "(7 by NBS): by NBS, fine-tuning and LR rewinding are nearest to the dense network (0.80)" in text
 
 
 def test_new_weights_under_the_same_masks_are_held_against_another_seed():

@@ -402,17 +402,25 @@ def test_units_that_agree_that_something_is_there_are_stronger_together():
     assert (two["p_adjusted"] < one["p_adjusted"]).all()
 
 
-def test_the_best_are_those_that_nothing_tells_apart_from_the_first_and_miss_little():
-    board = pd.DataFrame(
-        {
-            "view": "flatten",
-            "measure": ["a", "b", "c", "d"],
-            "score": [0.95, 0.9, 0.9, 0.5],
-            "low": [0.9, 0.8, 0.8, 0.4],
-            "high": [1, 0.96, 0.92, 0.6],
-            "counted": [1, 10, 10, 10],
-            "missing": [9, 0, 0, 0],
-        }
-    )
-    assert list(grounding.best_procedures(board)["measure"]) == ["b", "c"]
-    assert grounding.best_procedures(board, views=["pooled"]).empty
+def test_runs_that_lack_a_procedure_do_not_count_for_the_others():
+    def value(seed, level, layer, view, measure):
+        return growing(seed, level, layer, view, measure) if seed == 0 else 0.5  # no order in the second run
+
+    table = planted.similarity(value, seeds=(0, 1), views=("flatten",))
+    only_first = planted.nulls(table[table["seed"] == 0], 0.0)
+    rows = grounding.run_tests({"a": planted.results(table, {"nulls": only_first}, seeds=(0, 1))}, ["trend"])["trend"]
+    board = grounding.leaderboard(rows)
+    assert set(board["correction"]) == {"none", "chance"}
+    assert (board["score"] == 1).all() and (board["units"] == 1).all()
+    # Where no run has all procedures, all runs count.
+    apart = rows[(rows["seed"] == 0) == (rows["correction"] == "chance")]
+    assert set(grounding.leaderboard(apart)["score"]) == {0, 1}
+
+
+def test_runs_that_are_too_short_for_a_test_are_left_out():
+    long = study()
+    pairs, similarity = long.diagnostics["level_pairs"], long.similarity
+    one = planted.results(similarity[similarity["level"] <= 1], {"level_pairs": pairs[pairs["level_y"] <= 1]}, levels=1)
+    none = planted.results(similarity[similarity["level"] == 0], levels=0)
+    assert grounding.monotonicity(one) is None and grounding.trend(none) is None
+    assert set(grounding.run_tests({"one": one, "none": none})) >= {"trend"}

@@ -153,8 +153,9 @@ def interval_over_seeds(
 def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Series | None:
     """The median τ over pairs of measures within random draws of the probe inputs: `median`, `low`, `high`, `draws`.
 
-    Draws are of the largest size stored; τ runs over the layers and the few levels that were drawn for; `low` and
-    `high` are the 2.5th and the 97.5th percentile over draws. Draws of half of the inputs without replacement spread
+    Draws are of the largest size stored; τ runs over the layers and the few levels that were drawn for, and is the mean
+    over seeds within a draw, which is of the same inputs for all; `low` and `high` are the 2.5th and the 97.5th
+    percentile over draws. Draws of half of the inputs without replacement spread
     about as widely as a bootstrap of all. None where nothing was drawn.
     """
     samples = diagnostic(results, "samples")
@@ -163,8 +164,8 @@ def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Serie
     chosen = (samples["reference"] == "dense") & (samples["view"] == view) & ~samples["measure"].isin(COPIES)
     samples = samples[chosen & (samples["inputs"] == samples["inputs"].max())]
     measures = list(samples["measure"].unique())
-    by_draw = samples.assign(seed=samples["seed"].astype(str) + "/" + samples["draw"].astype(str))
-    pairs = _pairs(_by_seed(by_draw, measures, "kendall"))
+    by_draw = [_pairs(_by_seed(scores, measures, "kendall")) for _, scores in samples.groupby("draw")]
+    pairs = np.array([seeds.mean(axis=0) for seeds in by_draw if len(seeds)])
     known = np.isfinite(pairs).all(axis=0) if len(pairs) else np.zeros(0, bool)
     if not known.any():
         return None

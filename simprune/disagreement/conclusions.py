@@ -41,8 +41,9 @@ def conclusions(
     the first level whose mean over layers is below the threshold, or "never"; dips, "yes" if the mean of the layers
     between is below both the first and the last layer; last_stays, "yes" if the last layer is above the threshold at
     the last level. For each, `<question>_seeds` is the share of bootstrap resamples of seeds that give this answer
-    (NaN with fewer than three seeds) and `<question>_inputs` that of random draws of the probe inputs (NaN where none
-    was made at the level that is asked for; always for falls_at, since draws are of a few levels). `layers` counts the
+    (NaN with fewer than three seeds) and `<question>_inputs` that of random draws of the probe inputs, the same for all
+    seeds (NaN where not every seed was drawn for at the level that is asked for; always for falls_at, since draws are
+    of a few levels). `layers` counts the
     layers with a score.
     Raises `InputError` for an unknown scale, or "sibling" where siblings were not compared.
     """
@@ -168,7 +169,12 @@ def _input_support(
     if dense.empty or (full.scale == "sibling" and sibling.empty):
         return nothing
     drawn = _Scores(dense, sibling, full.measures, full.scale)
-    by_draw = [drawn.answers(density, np.array([place])) for place in range(len(drawn.seeds))]
+    draws: dict[int, list[int]] = {}
+    for place, (_, draw) in enumerate(drawn.seeds):
+        draws.setdefault(draw, []).append(place)
+    if {seed for seed, _ in drawn.seeds} != set(full.seeds):
+        return nothing
+    by_draw = [drawn.answers(density, np.array(places)) for places in draws.values()]
     answered = {
         "least_layer": drawn.nearest(density) == full.nearest(density),
         "dips": drawn.nearest(density) == full.nearest(density),

@@ -360,3 +360,13 @@ def convergence(results: "Results", view: str = "flatten", level: int | None = N
     groups = table.groupby(["measure", "layer_index", "layer", "inputs"], sort=False)
     summary = groups["value"].agg(mean="mean", low="min", high="max")
     return summary.assign(missing=groups["missing"].sum()).reset_index()
+
+
+def convergence_means(table: pd.DataFrame) -> pd.DataFrame:
+    """Means of `convergence` over the layers in which a measure is ok with every number of inputs.
+
+    Over the same layers throughout: those that drop out with few inputs would bend the curve. Columns: measure, inputs,
+    mean, low, high.
+    """
+    sound = table.groupby(["measure", "layer_index"])["missing"].transform("sum") == 0
+    return table[sound].groupby(["measure", "inputs"], as_index=False)[["mean", "low", "high"]].mean()

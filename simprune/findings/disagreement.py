@@ -99,7 +99,7 @@ def studies_sentence(studies: Studies, wanted: Iterable[Sequence] = ()) -> str:
     each = [f"{name} ({counted(len(results.experiment.seeds), 'seed')})" for name, results in studies.items()]
     text = f"This page is about {counted(len(studies), 'study').replace('studys', 'studies')}: {listed(each)}."
     names = [study_title(Experiment(*study[:2], profile=study[2])) for study in wanted]
-    absent = [name for name in names if name not in studies]
+    absent = list(dict.fromkeys(name for name in names if name not in studies))
     without = [name for name, results in studies.items() if not results.diagnostics]
     if absent:
         text += f" Not stored, and left out: {listed(absent)}."
@@ -256,7 +256,6 @@ def how_much(studies: Studies, view: str = "flatten", density: float = 0.1) -> d
         "conclusions_map": _map_sentence(first, view, density),
         "intervals": _intervals(studies, view),
         "between": _between(studies, view),
-        "threshold": f"{disagreement.SCALES['value']:g}",
     }
 
 
@@ -310,7 +309,7 @@ def _intervals(studies: Studies, view: str) -> str:
             )
     if few:
         parts.append(f"with fewer than three seeds, no bootstrap over seeds can be made for {listed(few)}")
-    text = "; ".join(parts)
+    text = "; ".join(parts) or "no two measures can be compared seed by seed"
     return f"{text[0].upper()}{text[1:]}."
 
 
@@ -322,8 +321,8 @@ def _between(studies: Studies, view: str) -> str:
     if pairs.empty:
         return "The studies share too few measures with a τ to say whether they show the same pattern."
     return (
-        "Whether two measures agree depends on the measures more than on the study if studies show the same pattern: "
-        f"Spearman's ρ between the agreement matrices of two studies runs from {_number(pairs.iloc[0])} "
+        "Studies show the same pattern so far as measures that agree in the one agree in the other: Spearman's ρ "
+        f"between the agreement matrices of two studies runs from {_number(pairs.iloc[0])} "
         f"({listed(pairs.index[0])}) to {_number(pairs.iloc[-1])} ({listed(pairs.index[-1])})."
     )
 
@@ -465,16 +464,10 @@ def convergence_text(results: "Results") -> pd.DataFrame:
     table = disagreement.convergence(results)
     if table is None:
         return _not_computed()
-    means = _over_sound_layers(table)
+    means = disagreement.convergence_means(table)
     text = means.pivot(index="measure", columns="inputs", values="mean").map(lambda value: _number(value, ".3f"))
     order = [name for name in MEASURES if name in text.index]
     return text.loc[order].rename(index=title).rename_axis(index=None, columns="inputs")
-
-
-def _over_sound_layers(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over the layers in which a measure is ok with every number of inputs."""
-    sound = table.groupby(["measure", "layer_index"])["missing"].transform("sum") == 0
-    return table[sound].groupby(["measure", "inputs"], as_index=False)[["mean", "low", "high"]].mean()
 
 
 def ladder_text(results: "Results", density: float = 0.1) -> pd.DataFrame:
@@ -672,7 +665,7 @@ def _convergence_sentence(results: "Results") -> str:
     table = disagreement.convergence(results)
     if table is None:
         return NOT_COMPUTED
-    means = _over_sound_layers(table).pivot(index="measure", columns="inputs", values="mean")
+    means = disagreement.convergence_means(table).pivot(index="measure", columns="inputs", values="mean")
     few, all_inputs = means.columns.min(), means.columns.max()
     drift = (means[few] - means[all_inputs]).dropna().sort_values(key=abs)
     most, least = drift.index[-1], drift.index[0]

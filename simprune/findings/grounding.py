@@ -1,14 +1,12 @@
 """Tables and sentences of the pages on tests with a known answer, the guide, and the claims of earlier papers."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from simprune import disagreement, grounding
-from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,
     PER_CENT,
@@ -23,9 +21,9 @@ from simprune.findings.common import (
 )
 from simprune.findings.disagreement import NOT_COMPUTED, _number, share_text
 from simprune.findings.results import CHANGED, TOLERANCE
-from simprune.findings.studies import stored_seeds, unfinished_gain
+from simprune.findings.retraining import RENDA_DENSITY, RENDA_ORDER, VARIANTS, renda_facts
+from simprune.findings.studies import DIP, unfinished_gain
 from simprune.measures import MEASURES
-from simprune.study import load
 
 if TYPE_CHECKING:
     from simprune.study import Results
@@ -48,7 +46,9 @@ TEST_TITLES = {
 CORRECTION_WORDS = {"none": "uncorrected", "chance": "chance-corrected", "debiased": "debiased"}
 # Means of canonical correlations; the eigenspace overlap divides by the larger rank, and so knows a layer by its width.
 CCA_TYPE = ("mean_cca", "mean_squared_cca", "svcca", "pwcca")
+RENDA_AHEAD = 0.001  # an accuracy less than a tenth of a percentage point above another is no lead
 SIGNIFICANT = 0.05  # an adjusted p value below this counts as above chance
+AGREED = 0.7  # the orders of two tests agree from this Spearman's ρ on: about half of the variance of ranks is shared
 # The best possible score of every test is 1.
 BEST = 1.0
 
@@ -56,10 +56,6 @@ BEST = 1.0
 HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not tested"
 # The names of fully connected layers begin so.
 FULLY_CONNECTED = ("fc", "logits")
-# A layer is markedly less similar than another from this difference on.
-MARKED = 0.05
-# Renda et al. (2020): LR rewinding keeps within half a point of dense accuracy down to about a fifth of the weights.
-RENDA_GAP, RENDA_DENSITY = 0.005, 0.2
 
 
 def procedure_words(row: Mapping[str, str]) -> str:
@@ -164,12 +160,19 @@ def _board_headline(boards: Boards, view: str) -> str:
     winners = {test: _measures_at_top(board, view) for test, board in boards.items()}
     winners = {test: names for test, names in winners.items() if names}
     counts = pd.Series([name for names in winners.values() for name in names]).value_counts()
+    if counts.empty:
+        return NOT_COMPUTED
     several = counts[counts == counts.iloc[0]].index
+    names, come = listed(named(name) for name in several), "comes" if len(several) == 1 else "come"
+    among = (
+        f"over {counted(len(winners), 'test')}, in the view {view}, uncorrected, and among those with a score in nine "
+        f"tenths of the comparisons"
+    )
+    if counts.iloc[0] == len(winners):
+        return f"{names[0].upper()}{names[1:]} {come} first in every test: {among}."
     return (
-        f"No measure wins every test: over {counted(len(winners), 'test')}, in the view {view}, uncorrected, and among "
-        f"those with a score in nine tenths of the comparisons, {counted(len(counts), 'measure')} share the first "
-        f"places, and {listed(named(name) for name in several)} "
-        f"{'comes' if len(several) == 1 else 'come'} first most often, {_times(counts.iloc[0])}."
+        f"No measure wins every test: {among}, {counted(len(counts), 'measure')} share the first places, and {names} "
+        f"{come} first most often, {_times(counts.iloc[0])}."
     )
 
 
@@ -198,8 +201,9 @@ def _scoreboard_sentence(boards: Boards, view: str) -> str:
     if pairs.empty:
         return "There are too few tests to compare their orders."
     least = pairs.index[0]
+    agree = "agree" if pairs.iloc[0] > AGREED else "agree in part" if pairs.median() > AGREED else "do not agree"
     return (
-        f"Tests do not agree on which measures are good: Spearman's ρ between the orders of two tests has a median of "
+        f"Tests {agree} on which measures are good: Spearman's ρ between the orders of two tests has a median of "
         f"{_number(pairs.median())} and is least, {_number(pairs.iloc[0])}, between “{TEST_TITLES[least[0]]}” and "
         f"“{TEST_TITLES[least[1]]}”."
     )
@@ -413,7 +417,6 @@ def _merit(boards: Boards, tests: Sequence[str]) -> pd.DataFrame:
             tables.append(pd.DataFrame({test: board["score"], f"merit_{test}": merit}))
     if not tables:
         return pd.DataFrame(columns=[*grounding.PROCEDURE, "merit"])
-    # A correction for which only some tests have tables is judged by these.
     table = pd.concat(tables, axis=1)
     merits = table[[column for column in table if column.startswith("merit_")]]
     table = table[merits.notna().all(axis=1)].assign(merit=merits.mean(axis=1))
@@ -428,7 +431,7 @@ def _sample_sizes(studies: Studies) -> dict[str, tuple[int | None, int, int]]:
         table = disagreement.convergence(results)
         if table is None:
             continue
-        means = table[table["missing"] == 0].groupby(["measure", "inputs"])["mean"].mean().unstack()
+        means = disagreement.convergence_means(table).pivot(index="measure", columns="inputs", values="mean")
         near = means.sub(means.iloc[:, -1], axis=0).abs().median().iloc[:-1] <= 0.01
         lasting = near[::-1].cummin()[::-1]
         tried = [int(size) for size in near.index]
@@ -558,7 +561,7 @@ def _verdict(right: int, all_: int) -> str:
 
 def _claim_dip(studies: Studies) -> tuple[str, str, str, str]:
     facts = dip_facts(studies)
-    dips = facts["middle"] < facts[["first", "connected"]].min(axis=1) - MARKED
+    dips = facts["middle"] < facts[["first", "connected"]].min(axis=1) - DIP
     evidence = "; ".join(
         f"{row.study}, {row.view}: {_number(row.first)} in the first layer, {_number(row.middle)} in a convolutional "
         f"one, {_number(row.connected)} in a fully connected one"
@@ -605,6 +608,9 @@ def _claim_blakeney(studies: Studies) -> tuple[str, str, str, str]:
         scores = disagreement.dense_scores(results.similarity)
         at = scores[(scores["level"] == kept) & (scores["measure"] == "svcca") & (scores["view"] == "pooled")]
         similarity = at["value"].mean()
+        if np.isnan(similarity):
+            parts.append(f"{name}: not judged, as SVCCA has no sound score on pooled maps")
+            continue
         judged += 1
         right += similarity < CHANGED
         parts.append(
@@ -632,13 +638,14 @@ def _claim_renda_rewind(studies: Studies) -> tuple[str, str, str, str]:
                 f"end; later levels gain {100 * gain:.1f} points"
             )
             continue
-        density = densities(results)
-        to = density.index[(density >= RENDA_DENSITY / 1.1) & (density.index > 0)]
-        worst = (accuracy[to] - accuracy[0]).min()
+        facts = renda_facts(results)
+        if facts is None:
+            parts.append(f"{name}: not judged, as no level is near {percent(RENDA_DENSITY)} of the weights")
+            continue
         judged += 1
-        right += worst >= -RENDA_GAP
+        right += facts.holds
         parts.append(
-            f"{name}: down to {percent(density[to[-1]])} of the weights at worst {_points(worst)} of the dense "
+            f"{name}: down to {percent(facts.density)} of the weights at worst {_points(facts.worst)} of the dense "
             f"{accuracy_percent(accuracy[0])}"
         )
     return (
@@ -654,37 +661,6 @@ def _points(difference: float) -> str:
     return f"{100 * abs(difference):.2f} points {'below' if difference < 0 else 'above'} that"
 
 
-RETRAINING_WORDS = {
-    "lr_rewind": "LR rewinding",
-    "weight_rewind": "weight rewinding",
-    "finetune": "fine-tuning",
-    "reinitialise": "new initial weights",
-}
-
-
-def load_retraining(wanted: Iterable[Sequence], store: str | PathLike | None = None) -> dict[str, "Results"]:
-    """Stored results of the other ways of retraining of some studies, by way; what is not stored is left out.
-
-    Of the studies ([architecture, dataset, profile, …]) the first that has several ways stored is taken.
-    """
-    for architecture, dataset, profile, *_ in wanted:
-        found = {}
-        for mode in RETRAINING_WORDS:
-            experiment = Experiment(architecture, dataset, profile=profile, retraining=mode, measures=["linear_cka"])
-            experiment = experiment.replace(views=("flatten",), references=("dense",))
-            seeds = stored_seeds(experiment, store)
-            if seeds:
-                found[mode] = load(experiment.replace(seeds=seeds), store=store)
-        if len(found) > 1:
-            return found
-    return {}
-
-
-# The better and the worse of what Renda et al. (2020) compared, where a tenth of the weights is left.
-RENDA_ORDER = (("lr_rewind", "finetune"), ("weight_rewind", "finetune"))
-RENDA_AHEAD = 0.001  # less than a tenth of a percentage point is no lead
-
-
 def _claim_renda_modes(retraining: Studies) -> tuple[str, str, str, str]:
     parts, judged = [], []
     for pair in RENDA_ORDER:
@@ -694,7 +670,7 @@ def _claim_renda_modes(retraining: Studies) -> tuple[str, str, str, str]:
             one, other = (_accuracy_near(retraining[mode], 0.1, seeds) for mode in pair)
             judged.append(one >= other + RENDA_AHEAD)
             parts.append(
-                f"{RETRAINING_WORDS[pair[0]]} {100 * one:.2f}{PER_CENT} against {RETRAINING_WORDS[pair[1]]} "
+                f"{VARIANTS[pair[0]][0]} {100 * one:.2f}{PER_CENT} against {VARIANTS[pair[1]][0]} "
                 f"{100 * other:.2f}{PER_CENT} ({counted(len(seeds), 'seed')})"
             )
     return (

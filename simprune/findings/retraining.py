@@ -1,8 +1,9 @@
 """The ways of pruning and retraining beside each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from simprune.findings.common import (
     title,
 )
 from simprune.findings.results import profile_means
-from simprune.findings.studies import accuracies, command, one_of_each_family, stored_seeds
+from simprune.findings.studies import accuracies, command, one_of_each_family, stored_seeds, unfinished_gain
 from simprune.study import load, run
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 RENDA_NEAR, RENDA_DENSITY = 0.005, 0.2
 # and better than fine-tuning below that one.
 RENDA_FINETUNE = 0.4
+# A level is near that density if it is at most so many times away.
+RENDA_AWAY = 1.5
+# The better and the worse of what they compared, where a tenth of the weights is left.
+RENDA_ORDER = (("lr_rewind", "finetune"), ("weight_rewind", "finetune"))
 
 # Ways of pruning and retraining that are compared: what each is called, and how it differs from the study's own.
 VARIANTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -64,6 +69,18 @@ def stored_variants(experiment: Experiment, store: str | PathLike | None = None)
     if not held["lr_rewind"]:
         return {}
     return {name: load(fields[name].replace(seeds=seeds), store=store) for name, seeds in held.items() if seeds}
+
+
+def load_retraining(wanted: Iterable[Sequence], store: str | PathLike | None = None) -> dict[str, "Results"]:
+    """`stored_variants` of the first study ([architecture, dataset, profile, …]) that has two ways of `RENDA_ORDER`."""
+    for architecture, dataset, profile, *_ in wanted:
+        experiment = Experiment(
+            architecture, dataset, profile=profile, measures=["linear_cka"], views=["flatten"], references=["dense"]
+        )
+        found = stored_variants(experiment, store)
+        if any(set(pair) <= set(found) for pair in RENDA_ORDER):
+            return found
+    return {}
 
 
 def variants(
@@ -109,11 +126,11 @@ def variant_table(runs: Mapping[str, "Results"], at: Sequence[float] = (0.4, 0.2
 
 
 def variant_accuracy_table(runs: Mapping[str, "Results"]) -> pd.DataFrame:
-    """Test accuracy of every variant (columns) at each level (rows), as text."""
-    held = {
-        VARIANTS[name][0]: [spread(row, accuracy_percent) for _, row in accuracies(results).iterrows()]
-        for name, results in runs.items()
-    }
+    """Test accuracy of every variant (columns) at each level (rows), as text, mean and range over its own seeds."""
+    held = {}
+    for name, results in runs.items():
+        words = f"{VARIANTS[name][0]} ({counted(len(results.experiment.seeds), 'seed')})"
+        held[words] = [spread(row, accuracy_percent) for _, row in accuracies(results).iterrows()]
     table = pd.DataFrame.from_dict(held, orient="index").T.fillna(NO_VALUE)
     return table.set_axis(densities(runs["lr_rewind"]).map(percent)).rename_axis(index=None, columns="density")
 
@@ -135,22 +152,53 @@ def missing_sentence(runs: Mapping[str, "Results"]) -> str:
     return f"Not computed yet, and hence in no figure: {listed(missing)}."
 
 
+class RewindingFacts(NamedTuple):
+    """How LR rewinding keeps to the dense network's accuracy, mean over seeds.
+
+    `down`: the least density down to which it is never more than `RENDA_NEAR` below it; `density`: that of the level
+    nearest to `RENDA_DENSITY`; `gap`: its accuracy less the dense network's there; `worst`: the least gap down to
+    there; `holds`: whether that is as near as Renda et al. (2020) found.
+    """
+
+    down: float
+    density: float
+    gap: float
+    worst: float
+    holds: bool
+
+
+def renda_facts(results: "Results") -> RewindingFacts | None:
+    """Whether a run keeps its accuracy as far down as Renda et al. (2020) found; None without a level near there."""
+    held = accuracies(results)
+    gaps = held["mean"] - held["mean"].iloc[0]
+    away = (np.log(held["density"]) - np.log(RENDA_DENSITY)).abs()
+    at = away.idxmin()
+    if at == held.index[0] or away[at] > np.log(RENDA_AWAY):
+        return None
+    near = (gaps >= -RENDA_NEAR).cummin()
+    worst = gaps.loc[held.index[1] : at].min()
+    return RewindingFacts(
+        held.loc[near, "density"].iloc[-1], held.loc[at, "density"], gaps[at], worst, bool(worst >= -RENDA_NEAR)
+    )
+
+
 def renda_sentence(runs: Mapping[str, "Results"]) -> str:
     """Whether LR rewinding keeps to the dense network's accuracy as far down as Renda et al. (2020) found."""
-    held = accuracies(runs["lr_rewind"])
-    near = (held["mean"] >= held["mean"].iloc[0] - RENDA_NEAR).cummin()
-    down = held.loc[near, "density"].iloc[-1]
-    points = f"{100 * RENDA_NEAR:g}"
-    nearest = held.index[(np.log(held["density"]) - np.log(RENDA_DENSITY)).abs().argmin()]
-    as_far = held.loc[nearest, "density"] >= down
-    gap = 100 * (held["mean"].iloc[0] - held.loc[nearest, "mean"])
-    side = "below" if gap > 0 else "above"
-    verdict = "That is" if as_far else "That is not"
-    return (
-        f"LR rewinding stays within {points} percentage points of the dense network down to {percent(down)} of the "
-        f"weights; at {percent(held.loc[nearest, 'density'])} it is {abs(gap):.2f} points {side} it. {verdict} as far "
-        f"down as Renda et al. (2020) found on CIFAR-10, about {percent(RENDA_DENSITY)}."
+    facts, found = (
+        renda_facts(runs["lr_rewind"]),
+        f"Renda et al. (2020) found on CIFAR-10, about {percent(RENDA_DENSITY)}",
     )
+    if facts is None:
+        return f"No level is near the density down to which LR rewinding keeps its accuracy as {found}."
+    side = "below" if facts.gap < 0 else "above"
+    text = (
+        f"LR rewinding stays within {100 * RENDA_NEAR:g} percentage points of the dense network down to "
+        f"{percent(facts.down)} of the weights; at {percent(facts.density)} it is {abs(100 * facts.gap):.2f} points "
+        f"{side} it. That is {'' if facts.holds else 'not '}as far down as {found}."
+    )
+    if (gain := unfinished_gain(runs["lr_rewind"])) is not None:
+        text += f" But the dense network was not trained to its end: later levels gain {100 * gain:.1f} points."
+    return text
 
 
 def finetune_sentence(runs: Mapping[str, "Results"]) -> str:
@@ -267,18 +315,40 @@ def _signed_spread(summary: pd.Series) -> str:
 def variant_means(
     runs: Mapping[str, "Results"], density: float, measures: Sequence[str] | None = None, view: str | None = None
 ) -> pd.DataFrame:
-    """Similarity to the dense network by variant (rows) and measure (columns), mean over layers.
+    """Similarity to the dense network by variant (rows) and measure (columns), mean over layers and seeds.
 
     At the level that is nearest to a density in the run with LR rewinding, over the layers in which the scores of all
-    variants are ok. A row `sibling`: the dense networks of other seeds, where LR rewinding was compared with them.
+    variants are ok. A variant may have fewer seeds than LR rewinding: its mean is then that of LR rewinding plus the
+    mean difference from it with the seeds that both have, so that no row is higher only for its seeds; one that shares
+    no seed is left out. A row `sibling`: the dense networks of other seeds, where LR rewinding was compared with them.
     """
-    base = runs["lr_rewind"]
+    sound = _sound_profiles(runs, density, measures, view)
+    return sound.groupby(level="measure", sort=False).mean().T.reindex(sound.columns)
+
+
+def _sound_profiles(
+    runs: Mapping[str, "Results"], density: float, measures: Sequence[str] | None = None, view: str | None = None
+) -> pd.DataFrame:
+    """`variant_means` before it is averaged over layers: (layer, measure) by variant, the layers that are ok in all."""
+    base, names = runs["lr_rewind"], ["layer", "measure"]
     level, choice = nearest_level(base, density), {"measures": measures, "view": view}
-    profiles = {name: profile_means(results, level, **choice) for name, results in runs.items()}
+    own = profile_means(base, level, **choice).stack().rename_axis(names)
+    profiles = {}
+    for name, results in runs.items():
+        seeds = set(results.experiment.seeds) & set(base.experiment.seeds)
+        if seeds:
+            theirs, ours = (profile_means(_on(seeds, one), level, **choice).stack() for one in (results, base))
+            profiles[name] = own + (theirs - ours).rename_axis(names)
     if has_siblings(base):
-        profiles["sibling"] = profile_means(base, 0, reference="sibling", **choice)
-    sound = pd.concat(profiles, names=["variant"]).stack().unstack("variant").dropna()
-    return sound.groupby(level=-1, sort=False).mean().T.reindex(list(profiles))
+        profiles["sibling"] = profile_means(base, 0, reference="sibling", **choice).stack().rename_axis(names)
+    table = pd.DataFrame(profiles).dropna().rename_axis(columns="variant")
+    return table.reindex(own.index.intersection(table.index, sort=False))
+
+
+def _on(seeds: Collection[int], results: "Results") -> SimpleNamespace:
+    """The scores and accuracies of some seeds only."""
+    similarity, performance = (table[table["seed"].isin(seeds)] for table in (results.similarity, results.performance))
+    return SimpleNamespace(experiment=results.experiment, similarity=similarity, performance=performance)
 
 
 def has_siblings(results: "Results") -> bool:
@@ -309,15 +379,21 @@ def variant_similarity_sentence(
         f"by {named(measure)}, {_best_and_worst(pruned[measure].sort_values(ascending=False))}" for measure in means
     ]
     start = percent(densities(runs["lr_rewind"])[nearest_level(runs["lr_rewind"], density)])
-    where = "averaged over the layers in which every score is ok"
+    layers = _sound_profiles(runs, density, measures).groupby(level="measure", sort=False).size()
+    over = listed(f"{number} by {named(measure)}" for measure, number in layers.items())
+    where = f"averaged over the layers in which every score is ok ({over})"
     return f"With {start} of the weights left, and {where}: {'; '.join(parts)}."
 
 
 def _best_and_worst(ranked: pd.Series) -> str:
-    first, last = ranked.index[0], ranked.index[-1]
+    """The nearest and the farthest, with those that are as near or as far in two decimals."""
+    rounded = ranked.round(2)
+    first, last = ([VARIANTS[name][0] for name in ranked.index[rounded == rounded.iloc[end]]] for end in (0, -1))
+    if rounded.iloc[0] == rounded.iloc[-1]:
+        return f"all are equally near to the dense network ({ranked.iloc[0]:.2f})"
     return (
-        f"{VARIANTS[first][0]} is nearest to the dense network ({ranked.iloc[0]:.2f}) and {VARIANTS[last][0]} farthest "
-        f"from it ({ranked.iloc[-1]:.2f})"
+        f"{listed(first)} {'is' if len(first) == 1 else 'are'} nearest to the dense network ({ranked.iloc[0]:.2f}) and "
+        f"{listed(last)} farthest from it ({ranked.iloc[-1]:.2f})"
     )
 
 
@@ -332,7 +408,7 @@ def no_pruning_sentence(
         return "There is no layer here in which every score is ok."
     start = "Trained on for as many epochs without losing a weight, a network is this similar to what it was"
     text = f"{start} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
-    means = variant_means(runs, density, measures or one_of_each_family(runs["lr_rewind"])).round(2)
+    means = _beside_lr_rewinding(runs, "no_pruning", density, measures).round(2)
     if "sibling" in means.index and (no_nearer := means.loc["no_pruning"] <= means.loc["sibling"]).any():
         text += f" By {listed(map(named, means.columns[no_nearer]))} that is no nearer than another seed."
     return text
@@ -346,17 +422,22 @@ def masks_sentence(
         return "New weights under the same masks are not computed yet."
     base = runs["lr_rewind"]
     level = nearest_level(base, density)
-    new, kept = (accuracy_percent(accuracies(results)["mean"].loc[level]) for results in (runs["reinitialise"], base))
+    seeds = set(runs["reinitialise"].experiment.seeds) & set(base.experiment.seeds)
+    if not seeds:
+        return "New weights under the same masks and LR rewinding have no seed in common."
+    new, kept = (
+        accuracy_percent(accuracies(_on(seeds, results))["mean"].loc[level]) for results in (runs["reinitialise"], base)
+    )
     text = (
         f"With {percent(densities(base)[level])} of the weights left, new weights under the same masks "
-        f"({counted(_common_seeds(runs, 'reinitialise'), 'seed')}) classify {new} of the test images, LR rewinding "
+        f"({counted(len(seeds), 'seed')}) classify {new} of the test images, LR rewinding "
         f"{kept}."
     )
     parts = _held_against(runs, "reinitialise", {"lr_rewind": "LR rewinding", **ANOTHER_SEED}, density, measures)
     if not parts:
         return text
     text += f" They are this similar to the dense network: {'; '.join(parts)}."
-    means = variant_means(runs, density, measures or one_of_each_family(base))
+    means = _beside_lr_rewinding(runs, "reinitialise", density, measures)
     if "sibling" not in means.index:
         return text
     away = means.sub(means.loc["reinitialise"]).abs()
@@ -368,6 +449,14 @@ def masks_sentence(
     return f"{text} By {listed(nearer)} that is {compared}" + (f", by {listed(other)} not." if other else ".")
 
 
+def _beside_lr_rewinding(
+    runs: Mapping[str, "Results"], name: str, density: float, measures: Sequence[str] | None
+) -> pd.DataFrame:
+    """`variant_means` of one variant and LR rewinding, whatever the others have no score for."""
+    pair = {"lr_rewind": runs["lr_rewind"], name: runs[name]}
+    return variant_means(pair, density, measures or one_of_each_family(runs["lr_rewind"]))
+
+
 def _held_against(
     runs: Mapping[str, "Results"],
     name: str,
@@ -376,9 +465,9 @@ def _held_against(
     measures: Sequence[str] | None,
 ) -> list[str]:
     """What a variant scores by each measure, and beside it what others score: "0.90 by NBS (LR rewinding 0.80)"."""
-    means = variant_means(runs, density, measures or one_of_each_family(runs["lr_rewind"]))
+    means = _beside_lr_rewinding(runs, name, density, measures)
     parts = []
-    for measure in means:
+    for measure in means if name in means.index else ():
         beside = (f"{words} {means.loc[other, measure]:.2f}" for other, words in others.items() if other in means.index)
         parts.append(f"{means.loc[name, measure]:.2f} by {named(measure)} ({', '.join(beside)})")
     return parts

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,9 +23,6 @@ from simprune.findings import (
     title,
 )
 from simprune.measures import MEASURES
-
-if TYPE_CHECKING:
-    pass
 
 WIDTH = 5.4  # inches: with the type below, read easily at 800 px and still at the width of a phone
 SIMILARITY_MAP = "viridis"

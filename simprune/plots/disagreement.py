@@ -249,8 +249,7 @@ def convergence_lines(studies: Studies) -> Figure:
     table = disagreement.convergence(next(iter(studies.values())))
     if table is None:
         return _absent()
-    sound = table.groupby(["measure", "layer_index"])["missing"].transform("sum") == 0
-    means = table[sound].groupby(["measure", "inputs"], as_index=False)[["mean", "low", "high"]].mean()
+    means = disagreement.convergence_means(table)
     names = [name for name in MEASURES if name in set(means["measure"])]
     groups = [list(group) for group in np.array_split(names, -(-len(names) // MOST_LINES))]
     with new_figure(height=2.1 * len(groups) + 0.3) as (figure, _):

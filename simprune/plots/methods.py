@@ -1,7 +1,6 @@
 """Figures of the methods pages, on toys."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,6 @@ from simprune.findings import (
     title,
 )
 from simprune.measures import MEASURES
-
-if TYPE_CHECKING:
-    pass
-
 from simprune.plots.common import SIMILARITY_MAP, STYLES, legend, new_figure
 
 # A toy's score this near to that of a representation with itself has not changed.
