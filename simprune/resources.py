@@ -59,12 +59,14 @@ def estimate(
     matrices = held * len(layers) * len(experiment.views) * ROWS_MATRICES * 8 * rows**2
     # Half of a network's activations are between the layers that are probed.
     training = TRAINING_COPIES * 2 * 4 * experiment.batch_size * sum(layers) + 4 * 4 * weights
+    donors = experiment.levels if experiment.retraining == "reinitialise" else 0
     networks = experiment.levels + 1 + ("sibling" in experiment.references)
     scores = networks * len(layers) * len(experiment.references) * len(experiment.views) * len(experiment.measures)
     return Estimate(
         memory=PROCESS + 2 * data + max(training, snapshots + decomposed + matrices),
         least_memory=data + 4 * rows * sum(layers) + 8 * weights,
-        disk=len(experiment.seeds) * (networks * (4 * (weights + masks) + CHECKPOINT_OVERHEAD) + SCORE * scores),
+        disk=len(experiment.seeds)
+        * ((networks + donors) * (4 * (weights + masks) + CHECKPOINT_OVERHEAD) + SCORE * scores),
     )
 
 

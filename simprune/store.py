@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -30,10 +31,13 @@ from typing import Any
 import pandas as pd
 import torch
 
+from simprune.comparison import REFERENCES
 from simprune.diagnostics import DIAGNOSTICS_SCHEMA
 from simprune.errors import InputError, check_path
 from simprune.experiment import RESULTS_SCHEMA, Experiment
 from simprune.locks import locked
+from simprune.measures import MEASURES
+from simprune.representations import VIEWS
 
 SHIPPED = Path(__file__).resolve().parent.parent / "book" / "results"
 TABLES = ("performance", "similarity", "sparsity")
@@ -149,11 +153,11 @@ class Store:
             lambda holder: say(f"{what} are being made by {holder}; waiting until it is done (Ctrl-C ends this one)"),
         )
 
-    def _write_shared(self, file: Path, text: str) -> None:
-        """Write a file that runs of several experiments or seeds write."""
+    def _write_shared(self, file: Path, text: str | Callable[[], str]) -> None:
+        """Write a file that runs of several experiments or seeds write; its text may depend on what is there."""
         with locked(self.root / ".locks" / "shared"):
             remove_leftovers(file.parent)
-            write_text(file, text)
+            write_text(file, text if isinstance(text, str) else text())
 
     # Results --------------------------------------------------------------------------------------------------------
 
@@ -183,7 +187,7 @@ class Store:
     def write_seed(self, experiment: Experiment, seed: int, result: SeedResult) -> SeedResult:
         """Write the tables of one seed, replacing what was there; return them with their place."""
         directory = self.directory(experiment)
-        self._write_description(experiment, seed)
+        self._write_description(experiment, seed, result)
         target = directory / f"seed-{seed}"
         target.mkdir(parents=True, exist_ok=True)
         (target / "provenance.json").unlink(missing_ok=True)  # from here on the old tables no longer count
@@ -196,7 +200,7 @@ class Store:
         write_text(target / "provenance.json", json.dumps(provenance, indent=1) + "\n")
         return dataclasses.replace(result, provenance=provenance, directory=directory)
 
-    def mend_description(self, experiment: Experiment, say: Say) -> None:
+    def mend_description(self, experiment: Experiment, result: SeedResult, say: Say) -> None:
         """Write `experiment.json` of a result again where it is not as it was written; the tables do without it."""
         file = self.directory(experiment) / "experiment.json"
         try:
@@ -207,13 +211,18 @@ class Store:
         try:
             if file.exists():
                 _set_aside(_Corrupt(file, "it is not that of this experiment"), say)
-            self._write_description(experiment, experiment.seeds[0])
+            self._write_description(experiment, experiment.seeds[0], result)
         except OSError:  # a store that may only be read
             pass
 
-    def _write_description(self, experiment: Experiment, seed: int) -> None:
-        file = self.directory(experiment) / "experiment.json"
-        self._write_shared(file, experiment.replace(seeds=(seed,)).to_json() + "\n")
+    def _write_description(self, experiment: Experiment, seed: int, result: SeedResult) -> None:
+        """Write what is in a table of scores, which may be more than what was asked for last."""
+        file, held = self.directory(experiment) / "experiment.json", experiment.replace(seeds=(seed,))
+        for field, known in (("reference", REFERENCES), ("view", VIEWS), ("measure", MEASURES)):
+            there = set(result.similarity[field])
+            names = tuple(name for name in known if name in there)
+            held = held.replace(**{f"{field}s": names}) if names else held
+        self._write_shared(file, held.to_json() + "\n")
 
     def read_diagnostics(
         self, experiment: Experiment, seed: int, networks: str, mend: Say | None = None
@@ -259,10 +268,8 @@ class Store:
         for root in (self.root, self.shipped):
             for file in sorted(root.glob("*/experiment.json")) if root is not None and root.is_dir() else []:
                 try:
-                    seeds = tuple(
-                        int(place.parent.name.removeprefix("seed-"))
-                        for place in file.parent.glob("seed-*/provenance.json")
-                    )
+                    names = [place.parent.name for place in file.parent.glob("seed-*/provenance.json")]
+                    seeds = tuple(int(name[5:]) for name in names if re.fullmatch(r"seed-\d+", name))
                     experiment = Experiment(**_read_json(file))
                     if seeds and experiment.name == file.parent.name:
                         found.append((experiment.replace(seeds=seeds), file.parent))
@@ -279,10 +286,9 @@ class Store:
 
     def remember_fingerprint(self, state_of_files: str, fingerprint: str) -> None:
         """Remember the fingerprint of data, so that it need not be decoded only to be recognised."""
-        known = _read_json(self.root / "fingerprints.json")
-        if known.get(state_of_files) != fingerprint:
-            text = json.dumps({**known, state_of_files: fingerprint}, indent=1)
-            self._write_shared(self.root / "fingerprints.json", text)
+        file = self.root / "fingerprints.json"
+        if _read_json(file).get(state_of_files) != fingerprint:
+            self._write_shared(file, lambda: json.dumps({**_read_json(file), state_of_files: fingerprint}, indent=1))
 
     # Networks -------------------------------------------------------------------------------------------------------
 

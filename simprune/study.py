@@ -4,7 +4,7 @@ import datetime
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -210,7 +210,7 @@ class _Study:
         result, _ = self._complete(seed)
         if result is not None:
             if result.directory == self.store.directory(self.experiment):
-                self.store.mend_description(self.experiment, self.warn)
+                self.store.mend_description(self.experiment, result, self.warn)
             return result
         _ = self.dataset  # refuses what can't be run
         with self.store.writing(self.experiment, seed, self.warn):
@@ -328,6 +328,7 @@ class _Chain:
         self.experiment = study.experiment if experiment is None else experiment
         self._sums: dict[int, str] = {}  # of the networks that the tables are of
         self._dense_is_new = False  # then pruned networks in the store were made from another one
+        self._dense_is_made = False  # then it is taken from the store, whatever else is not
 
     def _untrained(self, seed: int | None = None) -> nn.Module:
         dataset = self.study.dataset
@@ -363,6 +364,8 @@ class _Chain:
         facts = self._present(0, levels)
         missing = levels + 1 - len(facts)
         self._say_found(len(facts), levels)
+        if missing and levels and self.experiment.retraining == "reinitialise":
+            self._train_donor(levels)
         if missing:
             epochs = missing * self.experiment.epochs
             with _progress(self.study.console, f"seed {self.seed}: training", epochs) as bar:
@@ -371,6 +374,16 @@ class _Chain:
                 facts += self._train(1, levels, bar) if levels else []
         self._sums = {level: fact["sha256"] for level, fact in enumerate(facts)}
         return facts
+
+    @cached_property
+    def _donor(self) -> "_Chain":
+        """The run whose masks new weights are trained under."""
+        return _Chain(self.study, self.seed, self.experiment.replace(retraining="lr_rewind"))
+
+    def _train_donor(self, levels: int) -> None:
+        """Train the donor of masks, once for all levels; both runs start from one dense network, which is its."""
+        self._donor.train(levels)
+        self._dense_is_made, self._dense_is_new = True, self._donor._dense_is_new
 
     def _say_found(self, found: int, levels: int) -> None:
         """Say which networks are in the store; nothing where none is, or none but a sibling was asked for."""
@@ -396,12 +409,29 @@ class _Chain:
     def _present(self, first: int, last: int, mend: Say | None = None) -> list[dict[str, Any]]:
         """What was measured on the networks from level `first` on, as far as they are in the store without a gap."""
         facts = []
-        while self.study.resume and first + len(facts) <= last:
-            checkpoint = self._checkpoint(first + len(facts), mend)
+        while (level := first + len(facts)) <= last and (self.study.resume or (level == 0 and self._dense_is_made)):
+            checkpoint = self._checkpoint(level, mend)
             if checkpoint is None or not self._fits(checkpoint):
+                break
+            made_from = checkpoint.facts.get("parent")  # the networks of version 0.1.0 do not say it
+            if made_from is not None and made_from != self._parent(level, {first + n: f for n, f in enumerate(facts)}):
                 break
             facts.append(checkpoint.facts)
         return facts
+
+    def _parent(self, level: int, known: Mapping[int, dict[str, Any]] | None = None) -> str | None:
+        """The checksum of the network whose weights or masks a level starts from; None if that is not in the store.
+
+        `known`: what is known of levels already.
+        """
+        if level == 0:
+            return None
+        chain = self._donor if self.experiment.retraining == "reinitialise" else self
+        place = level if chain is not self else 0 if self.experiment.one_shot else level - 1
+        if chain is self and known and place in known:
+            return known[place]["sha256"]
+        checkpoint = chain._checkpoint(place)
+        return None if checkpoint is None else checkpoint.facts["sha256"]
 
     def _fits(self, checkpoint: Checkpoint) -> bool:
         """Whether a checkpoint has the shapes of the experiment's networks, and says what was measured."""
@@ -442,16 +472,19 @@ class _Chain:
             "seconds": round(time.perf_counter() - clock, 3),
         }
         state = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-        return Checkpoint(state, {"performance": performance, "sparsity": pruning.sparsity_report(network)})
+        facts = {
+            "performance": performance,
+            "sparsity": pruning.sparsity_report(network),
+            "parent": self._parent(level),
+        }
+        return Checkpoint(state, facts)
 
     def _pruned(self, level: int) -> nn.Module:
         """The network that retraining starts from at a level above 0."""
         experiment = self.experiment
         if experiment.retraining == "reinitialise":
-            donor = _Chain(self.study, self.seed, experiment.replace(retraining="lr_rewind"))
-            donor.train(level)
             network = self._untrained(derived_seed(self.seed, "initial weights", level))
-            pruning.load_masks(network, pruning.masks(donor.network(level)))
+            pruning.load_masks(network, pruning.masks(self._donor.network(level)))
             return network
         network = self.network(0 if experiment.one_shot else level - 1).cpu()
         pruning.prune_to(
@@ -562,7 +595,18 @@ def _performance(seed: int, facts: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _collect(experiment: Experiment, seeds: list[SeedResult], diagnostics: list[dict[str, pd.DataFrame]]) -> Results:
-    """The results of several seeds as one: their tables joined, the scores that were asked for picked out."""
+    """The results of several seeds as one: their tables joined, the scores that were asked for picked out.
+
+    Raises `InputError` if they were made from different data.
+    """
+    made_from = [result.provenance["data"]["fingerprint"] for result in seeds]
+    for seed, fingerprint in zip(experiment.seeds, made_from, strict=True):
+        if fingerprint != made_from[0]:
+            raise InputError(
+                f"seeds: the stored results of {experiment.name} are of different data, of fingerprint {made_from[0]} "
+                f"for seed {experiment.seeds[0]} and of {fingerprint} for seed {seed}; simprune.run computes them from "
+                f"the data at hand"
+            )
     similarity = pd.concat([seed.similarity for seed in seeds], ignore_index=True)
     asked = pd.MultiIndex.from_frame(similarity[["reference", "view", "measure"]]).isin(list(_scores(experiment)))
     first = seeds[0].provenance

@@ -271,4 +271,8 @@ def test_stored_lists_experiments_with_the_seeds_that_are_there_and_skips_foreig
     foreign = store.root / "foreign"
     foreign.mkdir()
     (foreign / "experiment.json").write_text('{"architecture": "unknown"}')
-    assert store.stored() == [(EXPERIMENT.replace(seeds=(0, 3)), store.directory(EXPERIMENT))]
+    stray = store.directory(EXPERIMENT) / "seed-old"
+    stray.mkdir()
+    (stray / "provenance.json").write_text("{}")
+    held = EXPERIMENT.replace(seeds=(0, 3), measures=["nbs"])  # what is in the table of scores
+    assert store.stored() == [(held, store.directory(EXPERIMENT))]

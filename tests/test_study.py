@@ -14,7 +14,7 @@ from simprune.comparison import compare
 from simprune.errors import InputError
 from simprune.experiment import FIRST_MEASURES, Experiment
 from simprune.representations import extract
-from simprune.store import SeedResult, Store
+from simprune.store import Checkpoint, SeedResult, Store
 
 SMALL = Experiment(levels=2, rate=0.5, epochs=1, train_size=300, batch_size=50, probe_size=200, seeds=(0,))
 LAYERS = ["conv1_relu", "pool1", "conv2_relu", "pool2", "fc1_relu", "fc2_relu", "logits"]
@@ -394,6 +394,55 @@ def test_reinitialised_networks_have_the_masks_of_the_run_and_other_weights(tmp_
     assert list(again.performance["density"]) == pytest.approx([1, 0.5, 0.25], abs=1e-4)
 
 
+def change_network(experiment, store, level):
+    """Put another network in the place of one that is stored, as a run on another machine might."""
+    place = Store(store)
+    fingerprint = datasets.load(experiment.dataset).fingerprint
+    checkpoint = place.read_network(experiment, 0, level, fingerprint)
+    state = {name: tensor * (1 if name.endswith("_mask") else 1.01) for name, tensor in checkpoint.state.items()}
+    place.write_network(experiment, 0, level, fingerprint, Checkpoint(state, checkpoint.facts))
+
+
+def test_new_weights_take_one_run_of_donors_whatever_is_stored(tmp_path, trainings):
+    experiment = SMALL.replace(retraining="reinitialise")
+    first = run(experiment, store=tmp_path)
+    assert len(trainings) == 1 + 2 + 2
+    again = run(experiment, store=tmp_path, resume=False)
+    assert len(trainings) == 2 * (1 + 2 + 2) and equal(first, again)
+
+
+def test_networks_that_were_made_from_another_network_are_made_again(tmp_path, trainings):
+    run(store=tmp_path)
+    change_network(SMALL, tmp_path, 1)
+    del trainings[:]
+    run(SMALL.replace(measures=["nbs", "rsa"]), store=tmp_path)
+    assert len(trainings) == 1  # level 2, from the network that is there now
+    change_network(SMALL, tmp_path, 0)
+    run(SMALL.replace(measures=["gulp"]), store=tmp_path)
+    assert len(trainings) == 1 + 2
+
+
+def test_new_weights_are_trained_again_where_their_masks_come_from_other_networks(tmp_path, trainings):
+    experiment = SMALL.replace(retraining="reinitialise")
+    run(experiment, store=tmp_path)
+    change_network(SMALL, tmp_path, 2)
+    del trainings[:]
+    run(experiment.replace(measures=["nbs", "rsa"]), store=tmp_path)
+    assert len(trainings) == 1
+
+
+def test_networks_that_do_not_say_what_they_were_made_from_are_used(tmp_path, trainings):
+    run(store=tmp_path)
+    place, fingerprint = Store(tmp_path), datasets.load(SMALL.dataset).fingerprint
+    for level in (0, 1, 2):
+        checkpoint = place.read_network(SMALL, 0, level, fingerprint)
+        facts = {name: fact for name, fact in checkpoint.facts.items() if name != "parent"}
+        place.write_network(SMALL, 0, level, fingerprint, Checkpoint(checkpoint.state, facts))
+    del trainings[:]
+    run(SMALL.replace(measures=["nbs", "rsa"]), store=tmp_path)
+    assert not trainings
+
+
 def test_one_shot_levels_start_from_the_dense_network(tmp_path, starts):
     experiment = SMALL.replace(one_shot=True)
     results = run(experiment, store=tmp_path)
@@ -555,3 +604,23 @@ def test_progress_of_diagnostics_is_a_line_per_table(tmp_path, computed, capsys)
     simprune.run(PROBED, store=tmp_path, device="cpu", diagnostics=True)
     said = capsys.readouterr().err
     assert [f"seed 0, {name}: 2 rows in" in said for name in diagnostics.TABLES] == [True] * 3
+
+
+def test_seeds_of_different_data_are_not_joined(tmp_path):
+    for seed in (0, 1):
+        run(SMALL.replace(seeds=[seed]), store=tmp_path)
+    both = SMALL.replace(seeds=[0, 1])
+    assert simprune.load(both, store=tmp_path).performance["seed"].nunique() == 2
+    place = Store(tmp_path)
+    [result] = place.read_seed(SMALL, 1)
+    provenance = {**result.provenance, "data": {"fingerprint": "other", "source": "elsewhere"}}
+    place.write_seed(SMALL, 1, dataclasses.replace(result, provenance=provenance))
+    with pytest.raises(InputError, match="different data"):
+        simprune.load(both, store=tmp_path)
+
+
+def test_the_description_of_a_result_names_every_score_that_is_stored(tmp_path):
+    for measures in (["linear_cka", "nbs"], ["rsa"]):
+        run(SMALL.replace(measures=measures), store=tmp_path)
+    [(stored, _)] = [entry for entry in Store(tmp_path).stored() if entry[1].parent == tmp_path]
+    assert set(stored.measures) == {"linear_cka", "nbs", "rsa"}

@@ -62,13 +62,16 @@ ANOTHER_SEED = {"sibling": REFERENCE_WORDS["sibling"]}
 def stored_variants(experiment: Experiment, store: str | PathLike | None = None) -> dict[str, "Results"]:
     """The stored results of an experiment and of its variants, by the names in `VARIANTS`, each with all its seeds.
 
-    Those that are not stored are left out; nothing is given if the experiment itself is not stored.
+    Those that are not stored, or of other data than the experiment's, are left out; nothing is given if the experiment
+    itself is not stored.
     """
     fields = {name: experiment.replace(**changes) for name, (_, changes) in VARIANTS.items()}
     held = {name: stored_seeds(variant, store) for name, variant in fields.items()}
     if not held["lr_rewind"]:
         return {}
-    return {name: load(fields[name].replace(seeds=seeds), store=store) for name, seeds in held.items() if seeds}
+    runs = {name: load(fields[name].replace(seeds=seeds), store=store) for name, seeds in held.items() if seeds}
+    made_from = {name: results.provenance["data"]["fingerprint"] for name, results in runs.items()}
+    return {name: results for name, results in runs.items() if made_from[name] == made_from["lr_rewind"]}
 
 
 def load_retraining(wanted: Iterable[Sequence], store: str | PathLike | None = None) -> dict[str, "Results"]:
