@@ -1,6 +1,6 @@
 """Agreement of measures on the order of layers and levels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ def rank_agreement(similarity: pd.DataFrame, method: str = "kendall") -> pd.Data
     """
     check_choice("method", method, METHODS)
     measures = list(similarity["measure"].unique())
-    return _mean(_by_seed(similarity, measures, method), measures)
+    return mean_matrix(_by_seed(similarity, measures, method), measures)
 
 
 def _by_seed(similarity: pd.DataFrame, measures: list[str], method: str) -> np.ndarray:
@@ -42,8 +42,14 @@ def _by_seed(similarity: pd.DataFrame, measures: list[str], method: str) -> np.n
     return seeds.reshape(-1, len(measures), len(measures))
 
 
-def _mean(matrices: np.ndarray, measures: list[str]) -> pd.DataFrame:
-    """The mean of those matrices that have an entry, entry by entry."""
+def pairs_in(matrix: pd.DataFrame) -> pd.Series:
+    """The entries above the diagonal of a symmetric matrix by their pair of labels, least first, NaN left out."""
+    upper = np.triu(np.ones(matrix.shape, bool), 1)
+    return matrix.where(upper).stack().dropna().sort_values()
+
+
+def mean_matrix(matrices: np.ndarray, measures: Sequence[str]) -> pd.DataFrame:
+    """The mean of those of some matrices (… × measures × measures) that have an entry, entry by entry."""
     counted = np.isfinite(matrices).sum(axis=0)
     mean = np.where(counted > 0, np.nansum(matrices, axis=0) / np.maximum(counted, 1), np.nan)
     return pd.DataFrame(mean, index=measures, columns=measures)
@@ -151,7 +157,8 @@ def interval_over_seeds(
 
 
 def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Series | None:
-    """The median τ over pairs of measures within random draws of the probe inputs: `median`, `low`, `high`, `draws`.
+    """The median τ over pairs of measures within random draws of the probe inputs: `median`, `low`, `high`, `draws`,
+    and of how many `inputs`.
 
     Draws are of the largest size stored; τ runs over the layers and the few levels that were drawn for, and is the mean
     over seeds within a draw, which is of the same inputs for all; `low` and `high` are the 2.5th and the 97.5th
@@ -171,4 +178,5 @@ def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Serie
         return None
     medians = np.median(pairs[:, known], axis=1)
     low, high = np.quantile(medians, [0.025, 0.975])
-    return pd.Series({"median": np.median(medians), "low": low, "high": high, "draws": len(medians)})
+    inputs = int(samples["inputs"].max())
+    return pd.Series({"median": np.median(medians), "low": low, "high": high, "draws": len(medians), "inputs": inputs})

@@ -163,6 +163,7 @@ def spread(summary: pd.Series, form) -> str:
 
 
 def score_text(value: float) -> str:
+    """A score in three decimals."""
     return f"{value:.3f}"
 
 

@@ -65,8 +65,8 @@ def load_studies(wanted: Iterable[Sequence], store: str | PathLike | None = None
     """The stored results of some studies, by their names in words; what is not stored is left out.
 
     `wanted` lists studies as [architecture, dataset, profile, seed, …], without seeds: all that are stored. Tables of
-    diagnostics that only some of the seeds have are kept for these. Of two profiles of
-    one study the first is taken. Raises `InputError` if none is stored.
+    diagnostics that only some of the seeds have are kept for these. Of two profiles of one study the first is taken.
+    Raises `InputError` if none is stored.
     """
     found = {}
     for architecture, dataset, profile, *seeds in wanted:
@@ -130,11 +130,9 @@ def _number(value: float, form: str = ".2f") -> str:
 def mean_agreement(studies: Studies, view: str = "flatten", method: str = "kendall") -> pd.DataFrame:
     """The mean over studies of their agreement matrices, clustered; NaN where no study has a τ."""
     matrices = disagreement.study_agreement(studies, view, method)
+    first, *_ = matrices.values()
     stack = np.array([matrix.to_numpy() for matrix in matrices.values()])
-    known = np.isfinite(stack).sum(axis=0)
-    mean = np.where(known > 0, np.nansum(stack, axis=0) / np.maximum(known, 1), np.nan)
-    first = next(iter(matrices.values()))
-    return disagreement.clustered(pd.DataFrame(mean, first.index, first.columns))
+    return disagreement.clustered(disagreement.mean_matrix(stack, list(first)))
 
 
 def mean_agreement_table(studies: Studies, view: str = "flatten") -> pd.DataFrame:
@@ -229,7 +227,7 @@ def _commonest(answer: str | None) -> str:
 def how_much(studies: Studies, view: str = "flatten", density: float = 0.1) -> dict[str, str]:
     """The sentences of the page on how much measures disagree, by name; those of figures by that of their function."""
     agreement = mean_agreement(studies, view)
-    pairs = agreement.where(np.triu(np.ones(agreement.shape, bool), 1)).stack().dropna().sort_values()
+    pairs = disagreement.pairs_in(agreement)
     first = next(iter(studies.values()))
     distinct = {
         scale: {
@@ -304,8 +302,9 @@ def _intervals(studies: Studies, view: str) -> str:
         inputs = disagreement.agreement_over_inputs(results, view)
         if inputs is not None:
             parts.append(
-                f"with random halves of the inputs the median τ of {name}, over the levels that were drawn, spreads "
-                f"by {_number(inputs['high'] - inputs['low'])}"
+                f"with {inputs['inputs']:,.0f} of the {results.experiment.probe_size:,} inputs, drawn at random, the "
+                f"median τ of {name}, over the levels that were drawn, spreads by "
+                f"{_number(inputs['high'] - inputs['low'])}"
             )
     if few:
         parts.append(f"with fewer than three seeds, no bootstrap over seeds can be made for {listed(few)}")
@@ -317,7 +316,7 @@ def _between(studies: Studies, view: str) -> str:
     if len(studies) < 2:
         return "There is one study only: whether others would show the same pattern can't be said."
     table = disagreement.agreement_between_studies(disagreement.study_agreement(studies, view))
-    pairs = table.where(np.triu(np.ones(table.shape, bool), 1)).stack().dropna().sort_values()
+    pairs = disagreement.pairs_in(table)
     if pairs.empty:
         return "The studies share too few measures with a τ to say whether they show the same pattern."
     return (

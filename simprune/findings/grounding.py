@@ -197,7 +197,7 @@ def _scoreboard_sentence(boards: Boards, view: str) -> str:
         return NOT_COMPUTED
     table = scoreboard(boards, view)
     ranks = table.rank().corr(method="spearman")
-    pairs = ranks.where(np.triu(np.ones(ranks.shape, bool), 1)).stack().dropna().sort_values()
+    pairs = disagreement.pairs_in(ranks)
     if pairs.empty:
         return "There are too few tests to compare their orders."
     least = pairs.index[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from simprune.data import DATASETS
-from simprune.disagreement import clustered, is_ok, rank_agreement, verdicts
+from simprune.disagreement import clustered, is_ok, pairs_in, rank_agreement, verdicts
 from simprune.findings.common import (
     INVARIANCE_WORDS,
     NO_VALUE,
@@ -325,7 +325,7 @@ def agreement_facts(results: "Results", **choice) -> dict[str, str] | None:
     Keys: `least`, `least_pair`, `median`, `greatest`, `greatest_pair`.
     """
     agreement = rank_agreement(select(results, **choice))
-    pairs = agreement.where(np.triu(np.ones(agreement.shape, bool), 1)).stack().dropna().sort_values()
+    pairs = pairs_in(agreement)
     if pairs.empty:
         return None
     words = [listed(map(named, pair)) for pair in (pairs.index[0], pairs.index[-1])]

@@ -39,6 +39,7 @@ class Dissimilarities:
 
 
 def dissimilarities(representation: Representation) -> Dissimilarities:
+    """Ranks of 1 − the correlation of every two rows, centred, and which rows are constant; ties share their rank."""
     values = (1 - upper(row_correlations(representation))).round_(decimals=TIE_DECIMALS)
     return Dissimilarities(centred_ranks(values), constant_rows(representation))
 

@@ -27,6 +27,7 @@ class RowNorms:
 
 
 def row_norms(representation: Representation) -> RowNorms:
+    """The squared length of each centred row / scale: n numbers."""
     if representation.left is not None:
         return RowNorms(((representation.left * representation.singular_values) ** 2).sum(1))
     return RowNorms(torch.cat([(block**2).sum(1) for block in representation.centred_rows()]))

@@ -33,6 +33,7 @@ class Units:
 
 
 def units(representation: Representation) -> Units:
+    """Mean and centred length of each unit, over inputs and, in a conv activation, positions."""
     activations, scale = representation.activations, representation.scale
     over = tuple(axis for axis in range(activations.ndim) if axis != 1)
     low, high = activations.amin(over).double(), activations.amax(over).double()

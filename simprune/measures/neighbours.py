@@ -37,6 +37,7 @@ class Neighbourhood:
 
 
 def neighbourhood(representation: Representation) -> Neighbourhood:
+    """The nearest rows of each row by their cosine, itself left out; of equally near ones the first."""
     cosine = row_cosines(representation)
     rows = len(cosine)
     later = torch.arange(rows, device=cosine.device)
