@@ -443,13 +443,12 @@ def masks_sentence(
     means = _beside_lr_rewinding(runs, "reinitialise", density, measures)
     if "sibling" not in means.index:
         return text
-    away = means.sub(means.loc["reinitialise"]).abs()
-    like_another = away.loc["sibling"] < away.loc["lr_rewind"]
-    nearer, other = (list(map(named, means.columns[chosen])) for chosen in (like_another, ~like_another))
-    compared = "nearer to the score of another seed than to that of LR rewinding"
-    if not nearer:
-        return f"{text} By no measure is that {compared}."
-    return f"{text} By {listed(nearer)} that is {compared}" + (f", by {listed(other)} not." if other else ".")
+    no_nearer = means.round(2).loc["reinitialise"] <= means.round(2).loc["sibling"]
+    those, others = (list(map(named, means.columns[chosen])) for chosen in (no_nearer, ~no_nearer))
+    if not those:
+        return f"{text} By each of these that is nearer than another seed."
+    rest = f", by {listed(others)} it is" if others else ": masks alone keep nothing of what these measures see"
+    return f"{text} By {listed(those)} that is no nearer than another seed{rest}."
 
 
 def _beside_lr_rewinding(
