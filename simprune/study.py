@@ -382,6 +382,9 @@ class _Chain:
 
     def _train_donor(self, levels: int) -> None:
         """Train the donor of masks, once for all levels; both runs start from one dense network, which is its."""
+        self.study.console.print(
+            f"seed {self.seed}: first the run with lr_rewind, whose masks are taken", highlight=False, soft_wrap=True
+        )
         self._donor.train(levels)
         self._dense_is_made, self._dense_is_new = True, self._donor._dense_is_new
 

@@ -113,6 +113,21 @@ def test_the_printed_maps_are_one_panel_for_each_density_and_layer(mapped):
     assert sum(bool(axes.collections) and axes.get_label() != "<colorbar>" for axes in figure.axes) == 2 * levels
 
 
+def test_a_point_of_the_printed_maps_is_hollow_where_mean_cca_is_forced(mapped):
+    figure = spectral_layers(mapped, few=2)  # the first layer, where it is forced, and the last
+    level = min(mapped.diagnostics["spectral"]["level"])
+    hollow = [
+        [line.get_markerfacecolor() == "none" for line in axes.lines if len(line.get_xdata())]
+        for axes in figure.axes[:2]
+    ]
+    status = mapped.similarity.query("reference == 'dense' and view == 'flatten' and measure == 'mean_cca'")
+    forced = ~status[status["level"] == level].groupby("layer_index")["status"].agg(
+        lambda s: s.str.startswith("ok").all()
+    )
+    assert [any(points) for points in hollow] == [forced.iloc[0], forced.iloc[-1]] and forced.iloc[0]
+    assert "status not ok" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 def test_the_sentence_names_the_layer_in_which_the_points_lie_furthest_apart(mapped):
     table = mapped.diagnostics["spectral"].copy()
     layer = "fc2_relu"  # mean CCA is ok there at every level

@@ -21,7 +21,7 @@ from simprune.errors import InputError
 from simprune.findings import densities, layers_in, listed, measures_in, named, over_seeds, percent, select, title
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
-from simprune.plots.common import SIMILARITY_MAP, STYLES, WIDTH, legend, new_figure
+from simprune.plots.common import HOLLOW, SIMILARITY_MAP, STYLES, WIDTH, legend, new_figure
 from simprune.plots.methods import SPECTRAL_POINTS
 from simprune.representations import VIEWS
 
@@ -192,12 +192,13 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
     """The spectral family of a pruned network in print: a row for each of three densities, a column for each layer.
 
     `few`: at most that many layers, spread evenly from the first to the last. The axis of p is that of 1/p. Marked are
-    the points that are measures. Raises `InputError` if the results hold no table of maps.
+    the points that are measures, hollow where mean CCA is forced by dimension. Raises `InputError` if the results hold
+    no table of maps.
     """
     table = spectral_table(results)
     if table is None:
         raise InputError("results: they hold no table 'spectral'; simprune.run computes it")
-    layers, measured = layers_in(select(results)), densities(results)
+    layers, measured, sound = layers_in(select(results)), densities(results), _sound(results)
     shown = _spread(sorted(table.index.unique("layer_index")), few)
     levels = _spread(sorted(table.index.unique("level")), 3)
     with new_figure(WIDTH, 1.35 * len(levels) + 0.9) as (figure, notes):
@@ -210,10 +211,21 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
                 mesh = axes.pcolormesh(alphas, inverse, values.to_numpy().T, shading="gouraud", **look)
                 for measure, (alpha, p) in SPECTRAL_POINTS.items():
                     style = STYLES[measure]
-                    look = {"color": style.colour, "mec": "white", "ms": 6, "clip_on": False, "zorder": 5}
+                    look = {
+                        "color": style.colour,
+                        "mec": "white",
+                        "ms": 6,
+                        "clip_on": False,
+                        "zorder": 5,
+                        "linestyle": "",
+                    }
                     name = _point_title(measure)
                     name = f"{name} (root)" if measure == "linear_cka" else name
-                    axes.plot(alpha, 1 / p, style.marker, label=name, linestyle="", **look)
+                    axes.plot([], [], style.marker, label=name, **look)
+                    if measure == "mean_cca" and not sound.get((level, index), False):
+                        look |= {"mfc": "none", "mec": style.colour, "mew": 1.5}
+                        notes.add(HOLLOW)
+                    axes.plot(alpha, 1 / p, style.marker, **look)
                 axes.grid(False)
                 axes.set_yticks([1, 0.5, 0], ["1", "2", "∞"])
             row[0].set_ylabel(f"{percent(measured[level])}\np")
