@@ -201,7 +201,7 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
     layers, measured, sound = layers_in(select(results)), densities(results), _sound(results)
     shown = _spread(sorted(table.index.unique("layer_index")), few)
     levels = _spread(sorted(table.index.unique("level")), 3)
-    with new_figure(WIDTH, 1.35 * len(levels) + 0.9) as (figure, notes):
+    with new_figure(WIDTH, 1.35 * len(levels) + 1.1) as (figure, notes):
         grid = figure.subplots(len(levels), len(shown), squeeze=False, sharex=True, sharey=True)
         for row, level in zip(grid, levels, strict=True):
             for axes, index in zip(row, shown, strict=True):
@@ -211,21 +211,14 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
                 mesh = axes.pcolormesh(alphas, inverse, values.to_numpy().T, shading="gouraud", **look)
                 for measure, (alpha, p) in SPECTRAL_POINTS.items():
                     style = STYLES[measure]
-                    look = {
-                        "color": style.colour,
-                        "mec": "white",
-                        "ms": 6,
-                        "clip_on": False,
-                        "zorder": 5,
-                        "linestyle": "",
-                    }
+                    look = {"color": style.colour, "mec": "white", "ms": 6, "linestyle": ""}
                     name = _point_title(measure)
                     name = f"{name} (root)" if measure == "linear_cka" else name
                     axes.plot([], [], style.marker, label=name, **look)
                     if measure == "mean_cca" and not sound.get((level, index), False):
                         look |= {"mfc": "none", "mec": style.colour, "mew": 1.5}
                         notes.add(HOLLOW)
-                    axes.plot(alpha, 1 / p, style.marker, **look)
+                    axes.plot(alpha, 1 / p, style.marker, **look, clip_on=False, zorder=5)
                 axes.grid(False)
                 axes.set_yticks([1, 0.5, 0], ["1", "2", "∞"])
             row[0].set_ylabel(f"{percent(measured[level])}\np")
@@ -236,7 +229,7 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
         bar = figure.colorbar(mesh, ax=grid, shrink=0.7, aspect=35, pad=0.02)
         bar.set_label("s(α, p)")
         bar.outline.set_visible(False)
-        legend(figure, grid[0, 0], notes)
+        legend(figure, grid[0, 0], notes, ncols=2)
     return figure
 
 
