@@ -121,7 +121,7 @@ def test_the_nearest_and_the_farthest_variant_are_named_and_the_unpruned_one_is_
     text = findings.variant_similarity_sentence(runs, measures=["nbs"])
     assert "LR rewinding is nearest to the dense network (0.80) and random pruning farthest from it (0.30)" in text
     text = findings.no_pruning_sentence(runs, measures=["nbs"])
-    assert text.endswith("what it was (one seed): 0.90 by NBS (the pruned one 0.80).")
+    assert text.endswith("what it was, beside the pruned network (one seed): 0.90 by NBS (pruned 0.80).")
 
 
 def with_siblings(results, value):
@@ -142,7 +142,7 @@ def test_another_seed_is_the_scale_of_the_ways():
     )
     assert "random pruning farthest from it (0.30)" in findings.variant_similarity_sentence(runs, measures=["nbs"])
     text = findings.no_pruning_sentence(runs, measures=["nbs"])
-    assert text.endswith("0.90 by NBS (the pruned one 0.80, a dense network of another seed 0.10).")
+    assert text.endswith("of another seed (one seed): 0.90 by NBS (pruned 0.80, another seed 0.10).")
     synthetic.set_score(runs["no_pruning"], 0.1, measure="nbs")
     assert findings.no_pruning_sentence(runs, measures=["nbs", "svcca"]).endswith(
         ". By NBS that is no nearer than another seed."
@@ -203,7 +203,7 @@ def test_new_weights_under_the_same_masks_are_held_against_another_seed():
         "With 50 % of the weights left, new weights under the same masks (one seed) classify 85.0 % of the test "
         "images, LR rewinding 89.0 %."
     )
-    assert "0.50 by NBS (LR rewinding 0.80, a dense network of another seed 0.40)" in text
+    assert "0.50 by NBS (LR rewinding 0.80, another seed 0.40)" in text
     assert text.endswith("By each of these that is nearer than another seed.")
     synthetic.set_score(runs["reinitialise"], 0.4, measure="nbs")
     text = findings.masks_sentence(runs, density=0.5, measures=["nbs", "svcca"])

@@ -11,7 +11,6 @@ import pandas as pd
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,
-    REFERENCE_WORDS,
     accuracy_percent,
     counted,
     densities,
@@ -56,7 +55,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "no_pruning": ("retraining without pruning", {"criterion": "none"}),
 }
 SIBLING = "dense, another seed"
-ANOTHER_SEED = {"sibling": REFERENCE_WORDS["sibling"]}
+ANOTHER_SEED = {"sibling": "another seed"}
 
 
 def stored_variants(experiment: Experiment, store: str | PathLike | None = None) -> dict[str, "Results"]:
@@ -406,11 +405,14 @@ def no_pruning_sentence(
     """How much representations change by training on alone, without pruning."""
     if "no_pruning" not in runs:
         return "Retraining without pruning is not computed yet."
-    parts = _held_against(runs, "no_pruning", {"lr_rewind": "the pruned one", **ANOTHER_SEED}, density, measures)
+    parts = _held_against(runs, "no_pruning", {"lr_rewind": "pruned", **ANOTHER_SEED}, density, measures)
     if not parts:
         return "There is no layer here in which every score is ok."
-    start = "Trained on for as many epochs without losing a weight, a network is this similar to what it was"
-    text = f"{start} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
+    beside = "the pruned network" + (" and a dense one of another seed" if has_siblings(runs["lr_rewind"]) else "")
+    text = (
+        f"Trained on for as many epochs without losing a weight, a network is this similar to what it was, beside "
+        f"{beside} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
+    )
     means = _beside_lr_rewinding(runs, "no_pruning", density, measures).round(2)
     if "sibling" in means.index and (no_nearer := means.loc["no_pruning"] <= means.loc["sibling"]).any():
         text += f" By {listed(map(named, means.columns[no_nearer]))} that is no nearer than another seed."
