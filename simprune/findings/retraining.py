@@ -449,7 +449,11 @@ def masks_sentence(
     those, others = (list(map(named, means.columns[chosen])) for chosen in (no_nearer, ~no_nearer))
     if not those:
         return f"{text} By each of these that is nearer than another seed."
-    rest = f", by {listed(others)} it is" if others else ": masks alone keep nothing of what these measures see"
+    rest = (
+        f", by {listed(others)} it is"
+        if others
+        else ", so that masks alone keep no more than two trainings share anyway"
+    )
     return f"{text} By {listed(those)} that is no nearer than another seed{rest}."
 
 
