@@ -211,7 +211,8 @@ def test_new_weights_under_the_same_masks_are_held_against_another_seed():
     synthetic.set_score(runs["reinitialise"], 0.3, measure="svcca")
     text = findings.masks_sentence(runs, density=0.5, measures=["nbs", "svcca"])
     assert text.endswith(
-        "By SVCCA and NBS that is no nearer than another seed, so that masks alone keep no more than two trainings share anyway."
+        "By SVCCA and NBS that is no nearer than another seed, so that masks alone keep no more than two trainings "
+        "share anyway."
     )
     assert findings.masks_sentence({"lr_rewind": runs["lr_rewind"]}).endswith("are not computed yet.")
 
