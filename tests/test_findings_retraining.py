@@ -100,7 +100,7 @@ def test_the_table_of_ways_has_means_and_leaves_ranges_to_the_table_of_every_lev
     runs = {"lr_rewind": synthetic.results(seeds=(0, 1), levels=1, rate=0.5)}
     runs["lr_rewind"].performance["test_accuracy"] = [0.9, 0.8, 0.9, 0.7]
     row = [sentence(cell) for cell in findings.variant_table(runs).loc["LR rewinding"]]
-    assert row == ["0 and 1", "90.0 %", "75.0 %", "20.6 min"]
+    assert row == ["0, 1", "90.0 %", "75.0 %", "20.6 min"]
     assert sentence(findings.variant_accuracy_table(runs)["LR rewinding (2 seeds)"].iloc[1]) == "75.0 % (70.0–80.0 %)"
 
 
@@ -111,7 +111,7 @@ def test_variants_that_are_missing_are_named():
     for name, (words, _) in findings.VARIANTS.items():
         assert (words in missing) == (name not in runs)
         assert (table.loc[words, "seeds"] == "not computed yet") == (name not in runs)
-    assert findings.missing_sentence(dict.fromkeys(findings.VARIANTS)) == "All variants are here."
+    assert findings.missing_sentence(dict.fromkeys(findings.VARIANTS)) == "Every way was run."
 
 
 def test_the_nearest_and_the_farthest_variant_are_named_and_the_unpruned_one_is_not_among_them():

@@ -19,7 +19,6 @@ from simprune.findings.common import (
     listed,
     named,
     nearest_level,
-    numbers,
     over_seeds,
     percent,
     score_text,
@@ -123,7 +122,7 @@ def variant_table(runs: Mapping[str, "Results"], at: Sequence[float] = (0.4, 0.2
         results = runs[name]
         held = accuracies(results)
         cells = [accuracy_percent(held.loc[level, "mean"]) for level in levels]
-        rows[words] = [numbers(results.experiment.seeds), *cells, duration(results.provenance["duration"])]
+        rows[words] = [", ".join(map(str, results.experiment.seeds)), *cells, duration(results.provenance["duration"])]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *heads, "time"])
 
 
@@ -150,7 +149,7 @@ def missing_sentence(runs: Mapping[str, "Results"]) -> str:
     """Which variants are not there."""
     missing = [words for name, (words, _) in VARIANTS.items() if name not in runs]
     if not missing:
-        return "All variants are here."
+        return "Every way was run."
     return f"Not computed yet, and hence in no figure: {listed(missing)}."
 
 
