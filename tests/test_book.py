@@ -9,12 +9,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
 
-from simprune import printing, publishing
+from simprune import diagnostics, grounding, printing, publishing
 from simprune.experiment import PROFILES, Experiment
+from simprune.representations import DRAWN_POSITIONS
 from simprune.store import SHIPPED, Store
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -305,3 +307,21 @@ def test_the_page_on_the_experiment_has_the_sizes_and_the_recipe_of_the_package(
         f"is {vgg.weight_decay:g}, for ResNet-20 {resnet20.weight_decay:g}." in page
     )
     assert (lenet5.weight_decay, resnet20.learning_rate) == (vgg.weight_decay, vgg.learning_rate)
+
+
+def test_what_the_text_says_of_samples_and_rules_is_what_the_package_does():
+    def text(name):
+        path = CHECKOUT / name
+        if path.suffix == ".md":
+            return " ".join(path.read_text(encoding="utf-8").split())
+        return " ".join(" ".join(cell.source for cell in nbformat.read(path, 4).cells).split())
+
+    tests, sources = text("notebooks/known_answers.ipynb"), text("notebooks/where_from.ipynb")
+    assert grounding.BANDS == (0.5, 0.2) and "(half of the weights or more, a fifth to a half, less)" in tests
+    assert grounding.DAMAGE == 0.01 and "costs the probe more than a percentage point of accuracy" in tests
+    assert grounding.SIBLING_RANGE == 0.95 and "would lie nineteen times in twenty" in tests
+    reach = grounding._reach(pd.Series([-1.0, 0.0, 1.0]))  # of three with a standard deviation of 1
+    assert round(reach) == 5 and "about five standard deviations above" in tests
+    assert diagnostics.SHUFFLES == {"flatten": 3, "channels": 2, "pooled": 3}
+    assert "the mean over three such orders (two in the view `channels`)" in sources
+    assert DRAWN_POSITIONS == 2000 and "take 2,000 positions, drawn once," in text("book/methods/representations.md")

@@ -18,8 +18,8 @@ from simprune.findings.common import (
     listed,
     named,
     nearest_level,
-    numbers,
     percent,
+    seed_numbers,
     select,
     spread,
     title,
@@ -74,7 +74,7 @@ def study_table(all_studies: Mapping[str, "Results"], *, density: float = 0.1) -
         rows[name] = {
             "profile": experiment.profile,
             "width": f"{experiment.width:g}",
-            "seeds": numbers(experiment.seeds),
+            "seeds": seed_numbers(experiment.seeds),
             "levels": str(experiment.levels),
             "epochs a level": str(experiment.epochs),
             "dense": spread(held.iloc[0], accuracy_percent),

@@ -140,9 +140,9 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def numbers(values: Iterable[int]) -> str:
-    """Numbers as an enumeration: "0, 1 and 2"."""
-    return listed(map(str, values))
+def seed_numbers(seeds: Iterable[int]) -> str:
+    """Seeds in a cell of a table: "0, 1, 2"."""
+    return ", ".join(map(str, seeds))
 
 
 def counted(number: int, noun: str) -> str:

@@ -21,7 +21,7 @@ from simprune.findings.common import (
 )
 from simprune.findings.disagreement import NOT_COMPUTED, _number, share_text
 from simprune.findings.results import CHANGED, TOLERANCE
-from simprune.findings.retraining import RENDA_DENSITY, RENDA_ORDER, VARIANTS, renda_facts
+from simprune.findings.retraining import RENDA_AHEAD, RENDA_DENSITY, RENDA_ORDER, VARIANTS, renda_facts
 from simprune.findings.studies import DIP, unfinished_gain
 from simprune.measures import MEASURES
 
@@ -46,7 +46,6 @@ TEST_TITLES = {
 CORRECTION_WORDS = {"none": "uncorrected", "chance": "chance-corrected", "debiased": "debiased"}
 # Means of canonical correlations; the eigenspace overlap divides by the larger rank, and so knows a layer by its width.
 CCA_TYPE = ("mean_cca", "mean_squared_cca", "svcca", "pwcca")
-RENDA_AHEAD = 0.001  # an accuracy less than a tenth of a percentage point above another is no lead
 SIGNIFICANT = 0.05  # an adjusted p value below this counts as above chance
 AGREED = 0.7  # the orders of two tests agree from this Spearman's ρ on: about half of the variance of ranks is shared
 # The best possible score of every test is 1.

@@ -22,6 +22,7 @@ from simprune.findings.common import (
     over_seeds,
     percent,
     score_text,
+    seed_numbers,
     select,
     spread,
     title,
@@ -41,6 +42,7 @@ RENDA_FINETUNE = 0.4
 RENDA_AWAY = 1.5
 # The better and the worse of what they compared, where a tenth of the weights is left.
 RENDA_ORDER = (("lr_rewind", "finetune"), ("weight_rewind", "finetune"))
+RENDA_AHEAD = 0.001  # an accuracy less than a tenth of a percentage point above another is no lead
 
 # Ways of pruning and retraining that are compared: what each is called, and how it differs from the study's own.
 VARIANTS: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -122,7 +124,7 @@ def variant_table(runs: Mapping[str, "Results"], at: Sequence[float] = (0.4, 0.2
         results = runs[name]
         held = accuracies(results)
         cells = [accuracy_percent(held.loc[level, "mean"]) for level in levels]
-        rows[words] = [", ".join(map(str, results.experiment.seeds)), *cells, duration(results.provenance["duration"])]
+        rows[words] = [seed_numbers(results.experiment.seeds), *cells, duration(results.provenance["duration"])]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["seeds", *heads, "time"])
 
 
@@ -185,10 +187,8 @@ def renda_facts(results: "Results") -> RewindingFacts | None:
 
 def renda_sentence(runs: Mapping[str, "Results"]) -> str:
     """Whether LR rewinding keeps to the dense network's accuracy as far down as Renda et al. (2020) found."""
-    facts, found = (
-        renda_facts(runs["lr_rewind"]),
-        f"Renda et al. (2020) found on CIFAR-10, about {percent(RENDA_DENSITY)}",
-    )
+    facts = renda_facts(runs["lr_rewind"])
+    found = f"Renda et al. (2020) found on CIFAR-10, about {percent(RENDA_DENSITY)}"
     if facts is None:
         return f"No level is near the density down to which LR rewinding keeps its accuracy as {found}."
     side = "below" if facts.gap < 0 else "above"
@@ -404,7 +404,8 @@ def no_pruning_sentence(
     """How much representations change by training on alone, without pruning."""
     if "no_pruning" not in runs:
         return "Retraining without pruning is not computed yet."
-    parts = _held_against(runs, "no_pruning", {"lr_rewind": "pruned", **ANOTHER_SEED}, density, measures)
+    means = _beside_lr_rewinding(runs, "no_pruning", density, measures)
+    parts = _held_against(means, "no_pruning", {"lr_rewind": "pruned", **ANOTHER_SEED})
     if not parts:
         return "There is no layer here in which every score is ok."
     beside = "the pruned network" + (" and a dense one of another seed" if has_siblings(runs["lr_rewind"]) else "")
@@ -412,7 +413,7 @@ def no_pruning_sentence(
         f"Trained on for as many epochs without losing a weight, a network is this similar to what it was, beside "
         f"{beside} ({counted(_common_seeds(runs, 'no_pruning'), 'seed')}): {'; '.join(parts)}."
     )
-    means = _beside_lr_rewinding(runs, "no_pruning", density, measures).round(2)
+    means = means.round(2)
     if "sibling" in means.index and (no_nearer := means.loc["no_pruning"] <= means.loc["sibling"]).any():
         text += f" By {listed(map(named, means.columns[no_nearer]))} that is no nearer than another seed."
     return text
@@ -437,11 +438,11 @@ def masks_sentence(
         f"({counted(len(seeds), 'seed')}) classify {new} of the test images, LR rewinding "
         f"{kept}."
     )
-    parts = _held_against(runs, "reinitialise", {"lr_rewind": "LR rewinding", **ANOTHER_SEED}, density, measures)
+    means = _beside_lr_rewinding(runs, "reinitialise", density, measures)
+    parts = _held_against(means, "reinitialise", {"lr_rewind": "LR rewinding", **ANOTHER_SEED})
     if not parts:
         return text
     text += f" They are this similar to the dense network: {'; '.join(parts)}."
-    means = _beside_lr_rewinding(runs, "reinitialise", density, measures)
     if "sibling" not in means.index:
         return text
     no_nearer = means.round(2).loc["reinitialise"] <= means.round(2).loc["sibling"]
@@ -464,15 +465,8 @@ def _beside_lr_rewinding(
     return variant_means(pair, density, measures or one_of_each_family(runs["lr_rewind"]))
 
 
-def _held_against(
-    runs: Mapping[str, "Results"],
-    name: str,
-    others: Mapping[str, str],
-    density: float,
-    measures: Sequence[str] | None,
-) -> list[str]:
+def _held_against(means: pd.DataFrame, name: str, others: Mapping[str, str]) -> list[str]:
     """What a variant scores by each measure, and beside it what others score: "0.90 by NBS (LR rewinding 0.80)"."""
-    means = _beside_lr_rewinding(runs, name, density, measures)
     parts = []
     for measure in means if name in means.index else ():
         beside = (f"{words} {means.loc[other, measure]:.2f}" for other, words in others.items() if other in means.index)
