@@ -28,9 +28,15 @@ RETRAINING = {
     "(Frankle et al. 2020)",
     "finetune": "keep the weights, go on at the last learning rate (Han et al. 2015)",
     "reinitialise": "keep the masks of the lr_rewind run, train new initial weights (Frankle & Carbin 2019)",
+    "held": "the weights that the lr_rewind run loses stay at their value, untrained; a control that loses no weight",
+    "regrown": "the weights that the lr_rewind run has lost start each level at zero and train like the others "
+    "(dense-sparse-dense, Han et al. 2017); a control that restricts no weight",
     "none": "leave the network as pruning left it",
 }
 
+
+# Those whose masks are those of the run with lr_rewind, level by level.
+WITH_DONOR = ("reinitialise", "held", "regrown")
 
 OUTPUT = "logits"
 
@@ -87,6 +93,13 @@ def load_masks(network: nn.Module, masks: dict[str, torch.Tensor]) -> None:
     """Give the prunable layers of a network these masks (layer name → boolean), in place. Needs `attach_masks`."""
     for name, module in prunable(network):
         module.weight_mask.copy_(masks[name])
+
+
+def zero(network: nn.Module, masks: dict[str, torch.Tensor]) -> None:
+    """Set to zero, in place, the weights that masks (layer name → boolean) leave out; they may train again."""
+    with torch.no_grad():
+        for name, module in prunable(network):
+            module.weight_orig.masked_fill_(~masks[name], 0)
 
 
 def prune_to(

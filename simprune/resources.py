@@ -12,7 +12,7 @@ import torch
 from simprune import models
 from simprune.errors import InputError
 from simprune.experiment import Experiment
-from simprune.pruning import prunable
+from simprune.pruning import WITH_DONOR, prunable
 from simprune.representations import extract
 
 # Read off the code, with room to spare; checked against the runs measured by `benchmarks/resources.py`.
@@ -59,7 +59,7 @@ def estimate(
     matrices = held * len(layers) * len(experiment.views) * ROWS_MATRICES * 8 * rows**2
     # Half of a network's activations are between the layers that are probed.
     training = TRAINING_COPIES * 2 * 4 * experiment.batch_size * sum(layers) + 4 * 4 * weights
-    donors = experiment.levels if experiment.retraining == "reinitialise" else 0
+    donors = experiment.levels if experiment.retraining in WITH_DONOR else 0
     networks = experiment.levels + 1 + ("sibling" in experiment.references)
     scores = networks * len(layers) * len(experiment.references) * len(experiment.views) * len(experiment.measures)
     return Estimate(

@@ -364,7 +364,7 @@ class _Chain:
         facts = self._present(0, levels)
         missing = levels + 1 - len(facts)
         self._say_found(len(facts), levels)
-        if missing and levels and self.experiment.retraining == "reinitialise":
+        if missing and levels and self.experiment.retraining in pruning.WITH_DONOR:
             self._train_donor(levels)
         if missing:
             epochs = missing * self.experiment.epochs
@@ -429,7 +429,7 @@ class _Chain:
         """
         if level == 0:
             return None
-        chain = self._donor if self.experiment.retraining == "reinitialise" else self
+        chain = self._donor if self.experiment.retraining in pruning.WITH_DONOR else self
         place = level if chain is not self else 0 if self.experiment.one_shot else level - 1
         if chain is self and known and place in known:
             return known[place]["sha256"]
@@ -449,7 +449,7 @@ class _Chain:
         """Make the network of a level from the one it starts from, which is in the store, and measure it."""
         experiment, dataset, clock = self.experiment, self.study.dataset, time.perf_counter()
         network = self._untrained() if level == 0 else self._pruned(level)
-        options = self._retraining() if level > 0 else {}
+        options = self._retraining(level) if level > 0 else {}
         if options is not None:
             train(
                 network,
@@ -490,6 +490,11 @@ class _Chain:
             pruning.load_masks(network, pruning.masks(self._donor.network(level)))
             return network
         network = self.network(0 if experiment.one_shot else level - 1).cpu()
+        if experiment.retraining == "held":
+            return network.to(self.study.device)
+        if experiment.retraining == "regrown":
+            pruning.zero(network, pruning.masks(self._donor.network(level).cpu()))
+            return network.to(self.study.device)
         pruning.prune_to(
             network,
             pruning.nominal_density(experiment.rate, level),
@@ -504,9 +509,12 @@ class _Chain:
             pruning.load_masks(network, masks)
         return network.to(self.study.device)
 
-    def _retraining(self) -> dict[str, Any] | None:
-        """The options of `train` above level 0; None where there is no training."""
+    def _retraining(self, level: int) -> dict[str, Any] | None:
+        """The options of `train` at a level above 0; None where there is no training."""
         experiment = self.experiment
+        if experiment.retraining == "held":
+            kept = pruning.masks(self._donor.network(level))
+            return {"trainable": {f"{layer}.weight_orig": mask for layer, mask in kept.items()}}
         if experiment.retraining == "none":
             return None
         if experiment.retraining == "weight_rewind":

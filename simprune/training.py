@@ -10,7 +10,7 @@ measured there and are no faster.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -117,13 +117,15 @@ def train(
     first_step: int = 0,
     last_step: int | None = None,
     constant_learning_rate: float | None = None,
+    trainable: Mapping[str, torch.Tensor] | None = None,
     on_epoch: Callable[[int], None] | None = None,
 ) -> list[float]:
     """Train `network` in place and return the learning rate of every step taken.
 
     The network and the data are on one device. A fresh optimizer is made on each call. The schedule spans
     `recipe.epochs` whole epochs; `first_step` and `last_step` (default: the end) cut a piece out of it, as weight
-    rewinding needs. `constant_learning_rate` replaces the schedule, as fine-tuning needs. `order_seed` decides the
+    rewinding needs. `constant_learning_rate` replaces the schedule, as fine-tuning needs. `trainable` (name of a parameter -> boolean,
+    its shape) says which of its weights train; the others stay as they are, to the bit. `order_seed` decides the
     order of the images, `augmentation_seed` their crops and flips. `on_epoch(e)` is called after epoch e.
     Raises `FloatingPointError` if the loss is no longer finite.
     """
@@ -145,6 +147,8 @@ def train(
         optimizer.step()  # without gradients this changes nothing; torch wants it before the schedule moves
         for _ in range(first_step):
             schedule.step()
+    parameters = dict(network.named_parameters())
+    held = [(parameters[name], free, parameters[name].detach().clone()) for name, free in (trainable or {}).items()]
     network.train()
     rates = []
     for epoch in range(first_step // per_epoch, -(-last_step // per_epoch)):
@@ -163,6 +167,9 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+            with torch.no_grad():
+                for parameter, free, value in held:
+                    torch.where(free, parameter, value, out=parameter)
             rates.append(optimizer.param_groups[0]["lr"])
             if schedule is not None:
                 schedule.step()

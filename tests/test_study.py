@@ -394,6 +394,37 @@ def test_reinitialised_networks_have_the_masks_of_the_run_and_other_weights(tmp_
     assert list(again.performance["density"]) == pytest.approx([1, 0.5, 0.25], abs=1e-4)
 
 
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+def test_held_weights_stay_to_the_bit_and_the_others_train(tmp_path, scope):
+    donor = SMALL.replace(scope=scope)
+    run(donor, store=tmp_path)
+    held = run(donor.replace(retraining="held"), store=tmp_path)
+    assert list(held.performance["density"]) == [1, 1, 1]
+    for level in (1, 2):
+        masks = network_state(donor, tmp_path, level)
+        before, after = (network_state(donor.replace(retraining="held"), tmp_path, n) for n in (level - 1, level))
+        for name, mask in masks.items():
+            if name.endswith("_mask"):
+                weight = name.replace("_mask", "_orig")
+                assert torch.equal(before[weight][mask == 0], after[weight][mask == 0])
+                assert (before[weight] != after[weight])[mask == 1].float().mean() > 0.9
+                assert after[weight][mask == 0].abs().min() > 0 and (after[name] == 1).all()
+
+
+def test_regrown_weights_start_each_level_at_zero_and_do_not_stay_there(tmp_path, starts):
+    regrown = SMALL.replace(retraining="regrown")
+    results = run(regrown, store=tmp_path)
+    assert len(starts) == 3 + 2 and results.performance["density"].min() > 0.9
+    for level in (1, 2):
+        masks, before = network_state(SMALL, tmp_path, level), network_state(regrown, tmp_path, level - 1)
+        start, after = starts[2 + level]["before"], network_state(regrown, tmp_path, level)
+        for name, mask in masks.items():
+            if name.endswith("_mask"):
+                weight = name.replace("_mask", "_orig")
+                assert torch.equal(start[weight], before[weight] * mask)
+                assert after[weight][mask == 0].ne(0).float().mean() > 0.5  # but for units that are dead
+
+
 def change_network(experiment, store, level):
     """Put another network in the place of one that is stored, as a run on another machine might."""
     place = Store(store)
