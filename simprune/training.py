@@ -124,9 +124,10 @@ def train(
 
     The network and the data are on one device. A fresh optimizer is made on each call. The schedule spans
     `recipe.epochs` whole epochs; `first_step` and `last_step` (default: the end) cut a piece out of it, as weight
-    rewinding needs. `constant_learning_rate` replaces the schedule, as fine-tuning needs. `trainable` (name of a parameter -> boolean,
-    its shape) says which of its weights train; the others stay as they are, to the bit. `order_seed` decides the
-    order of the images, `augmentation_seed` their crops and flips. `on_epoch(e)` is called after epoch e.
+    rewinding needs. `constant_learning_rate` replaces the schedule, as fine-tuning needs. `trainable` (name of a
+    parameter → boolean, its shape) says which of its weights train; the others stay as they are, to the bit.
+    `order_seed` decides the order of the images, `augmentation_seed` their crops and flips. `on_epoch(e)` is called
+    after epoch e.
     Raises `FloatingPointError` if the loss is no longer finite.
     """
     images, labels = dataset.train_images, dataset.train_labels
