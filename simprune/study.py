@@ -104,7 +104,7 @@ def load(experiment: Experiment, *, store: str | PathLike | None = None) -> Resu
         if not fitting:
             raise InputError(
                 f"seeds: no stored result of {experiment.name} holds seed {seed} with every score asked "
-                f"for; compute it with simprune.run"
+                f"for; compute it with simprune.run (on a page: compute = True)"
             )
         found.append(fitting[0])
     tables = [

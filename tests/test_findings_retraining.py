@@ -217,17 +217,9 @@ def test_new_weights_under_the_same_masks_are_held_against_another_seed():
     assert findings.masks_sentence({"lr_rewind": runs["lr_rewind"]}).endswith("are not computed yet.")
 
 
-def test_only_what_is_stored_is_read_and_nothing_is_computed_for_it(stored, monkeypatch):
+def test_only_what_is_stored_is_read(stored):
     experiment, store = stored
-    monkeypatch.setattr("simprune.findings.retraining.run", lambda *_, **__: pytest.fail("computed"))
-    assert list(findings.variants(experiment, store=store)) == ["lr_rewind"]
+    assert list(findings.stored_variants(experiment, store)) == ["lr_rewind"]
+    assert findings.stored_variants(experiment, store, seeds=[4])["lr_rewind"].experiment.seeds == (4,)
+    assert findings.stored_variants(experiment, store, seeds=[3]) == {}
     assert findings.stored_variants(experiment.replace(levels=3), store) == {}
-
-
-def test_seeds_that_are_asked_for_are_computed_for_every_variant(stored, monkeypatch):
-    experiment, store = stored
-    monkeypatch.setattr("simprune.findings.retraining.run", lambda asked, **_: asked)
-    asked = findings.variants(experiment, seeds=[3], store=store)
-    made = {name: (e.retraining, e.criterion) for name, e in asked.items()}
-    assert made["none"] == ("none", "magnitude") and made["random"] == ("lr_rewind", "random")
-    assert list(asked) == list(findings.VARIANTS) and {e.seeds for e in asked.values()} == {(3,)}

@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -77,6 +78,23 @@ def test_a_notebook_is_a_page_of_the_book_if_and_only_if_its_results_are_there(p
         assert path not in publishing.notebooks(CHECKOUT), (
             f"{page} is in _toc.yml but not in book/results is what it reads; put it there or take the page out"
         )
+
+
+RETRAINING = CHECKOUT / "notebooks" / "retraining.ipynb"
+
+
+@pytest.mark.parametrize("path", [path for path in [*STUDIES, RETRAINING] if ready(path)], ids=lambda path: path.stem)
+def test_a_page_of_shipped_results_computes_nothing_unless_it_is_asked_to(path, tmp_path, monkeypatch):
+    def refuse(experiment, **options):
+        raise RuntimeError("computed")
+
+    monkeypatch.setattr("simprune.study.run", refuse)
+    # Other data than the results were made from are at hand.
+    monkeypatch.setattr("simprune.data.load", lambda *_, **__: SimpleNamespace(fingerprint="other"))
+    first, second = code_cells(nbformat.read(path, as_version=4))[:2]
+    exec(f"{first.source}\nstore = {str(tmp_path)!r}\n{second.source}", {})
+    with pytest.raises(RuntimeError, match="computed"):
+        exec(f"{first.source}\nstore = {str(tmp_path)!r}\ncompute = True\n{second.source}", {})
 
 
 def draws(cell):
@@ -175,7 +193,9 @@ def test_a_studys_page_run_with_another_seed_has_the_same_figures_for_that_seed(
     monkeypatch.setenv("SIMPRUNE_STORE", str(tmp_path / "store"))
     path = CHECKOUT / "notebooks" / "lenet5_fashion_mnist.ipynb"
     small = {"dataset": "fashion_mnist_mini", "profile": "quick", "levels": 1, "rate": 0.5, "density": 0.5}
-    [page] = publishing.execute([path], tmp_path / "out", small | {"seeds": [3]}, console=Console(quiet=True))
+    [page] = publishing.execute(
+        [path], tmp_path / "out", small | {"seeds": [3], "compute": True}, console=Console(quiet=True)
+    )
     executed = nbformat.read(page, as_version=4)
     names = [cell.metadata.mystnb.figure.name for cell in code_cells(executed) if "figure" in _display(cell)]
     assert sorted(file.stem for file in (tmp_path / "out" / "figures").iterdir()) == sorted(names)

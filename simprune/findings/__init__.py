@@ -136,7 +136,6 @@ from simprune.findings.retraining import (
     variant_similarity_sentence,
     variant_similarity_table,
     variant_table,
-    variants,
 )
 from simprune.findings.studies import (
     DIP,
@@ -146,6 +145,7 @@ from simprune.findings.studies import (
     control_levels,
     control_sentence,
     control_table,
+    data_sentence,
     dip_sentence,
     nearer_than_sibling,
     one_of_each_family,
@@ -201,6 +201,7 @@ __all__ = [
     "control_table",
     "convergence_text",
     "counted",
+    "data_sentence",
     "densities",
     "detection_summary",
     "detection_table",
@@ -295,6 +296,5 @@ __all__ = [
     "variant_similarity_sentence",
     "variant_similarity_table",
     "variant_table",
-    "variants",
     "where_from",
 ]

@@ -29,7 +29,7 @@ from simprune.findings.common import (
 )
 from simprune.findings.results import profile_means
 from simprune.findings.studies import accuracies, command, one_of_each_family, stored_seeds, unfinished_gain
-from simprune.study import load, run
+from simprune.study import load
 
 if TYPE_CHECKING:
     from simprune.study import Results
@@ -59,14 +59,20 @@ SIBLING = "dense, another seed"
 ANOTHER_SEED = {"sibling": "another seed"}
 
 
-def stored_variants(experiment: Experiment, store: str | PathLike | None = None) -> dict[str, "Results"]:
+def stored_variants(
+    experiment: Experiment, store: str | PathLike | None = None, seeds: Sequence[int] | None = None
+) -> dict[str, "Results"]:
     """The stored results of an experiment and of its variants, by the names in `VARIANTS`, each with all its seeds.
+
+    With `seeds`, of those only.
 
     Those that are not stored, or of other data than the experiment's, are left out; nothing is given if the experiment
     itself is not stored.
     """
     fields = {name: experiment.replace(**changes) for name, (_, changes) in VARIANTS.items()}
     held = {name: stored_seeds(variant, store) for name, variant in fields.items()}
+    if seeds is not None:
+        held = {name: tuple(seed for seed in there if seed in seeds) for name, there in held.items()}
     if not held["lr_rewind"]:
         return {}
     runs = {name: load(fields[name].replace(seeds=seeds), store=store) for name, seeds in held.items() if seeds}
@@ -84,26 +90,6 @@ def load_retraining(wanted: Iterable[Sequence], store: str | PathLike | None = N
         if any(set(pair) <= set(found) for pair in RENDA_ORDER):
             return found
     return {}
-
-
-def variants(
-    experiment: Experiment,
-    *,
-    seeds: Sequence[int] | None = None,
-    store: str | PathLike | None = None,
-    data: str | PathLike | None = None,
-) -> dict[str, "Results"]:
-    """The results of an experiment and of its variants, by the names in `VARIANTS`.
-
-    Without `seeds`, what is stored is read as by `stored_variants`; with them, or if nothing is stored, all are
-    computed where they are missing.
-    """
-    if seeds is None and (stored := stored_variants(experiment, store)):
-        return stored
-    return {
-        name: run(experiment.replace(seeds=seeds or (0,), **changes), store=store, data=data)
-        for name, (_, changes) in VARIANTS.items()
-    }
 
 
 def variant_table(runs: Mapping[str, "Results"], at: Sequence[float] = (0.4, 0.2, 0.1)) -> pd.DataFrame:

@@ -32,6 +32,7 @@ from simprune.findings.common import (
 from simprune.findings.results import circumstances, profile_means
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
+from simprune.results import other_data
 from simprune.store import TABLES, Store
 
 if TYPE_CHECKING:
@@ -118,6 +119,17 @@ def _tables(results: "Results", seed: int, root: Path) -> str:
         return f"seed {seed}: `{name}` in the store"
     links = (f"[{table}](../results/{name}/seed-{seed}/{table}.parquet)" for table in TABLES)
     return f"seed {seed}: {', '.join(links)}"
+
+
+def data_sentence(results: "Results", store: str | PathLike | None = None) -> str:
+    """One line where the data at hand are others than those of the results; "" where not."""
+    if (here := other_data(results, store=store)) is None:
+        return ""
+    made = results.provenance["data"]
+    return (
+        f"*The {study_title(results.experiment).split(' on ')[1]} images here (fingerprint `{here}`) are others than "
+        f"those that these results were made from ({made['source']}, `{made['fingerprint']}`).*"
+    )
 
 
 def study_title(experiment: Experiment) -> str:
