@@ -273,8 +273,8 @@ _PROGRESS = re.compile(r"^seed \d+: |\d+/\d+|\d+%\||[━╸╺█▏▎▍▌▋
 def tidy(notebook: nbformat.NotebookNode, root: Path) -> list[str]:
     """Make an executed notebook a page, in place; gives the lines on stderr that were not progress.
 
-    Parameter cells fold their code, what cells wrote on stderr goes, paths of this machine become relative,
-    and of papermill's records those stay that say what was run, when, and with what.
+    Parameter cells fold their code, what cells wrote on stderr and of progress goes, paths of this machine become
+    relative, and of papermill's records those stay that say what was run, when, and with what.
     """
     warnings = []
     kept = ("parameters", "start_time", "end_time", "duration", "version")
@@ -292,7 +292,8 @@ def tidy(notebook: nbformat.NotebookNode, root: Path) -> list[str]:
         for line in "".join(output.text for output in streams).replace("\r", "\n").splitlines():
             if line.strip() and not _PROGRESS.search(line):
                 warnings.append(line)
-        cell.outputs = [_without_paths(output, root) for output in cell.outputs if output not in streams]
+        dropped = [*streams, *(output for output in cell.outputs if output.get("metadata", {}).get("simprune"))]
+        cell.outputs = [_without_paths(output, root) for output in cell.outputs if output not in dropped]
     return warnings
 
 

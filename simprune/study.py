@@ -4,8 +4,7 @@ import datetime
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -16,14 +15,6 @@ from typing import Any
 import pandas as pd
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch import nn
 
 from simprune import data as datasets
@@ -33,6 +24,7 @@ from simprune.comparison import RunComparison, Snapshot
 from simprune.errors import InputError, check_choice, shown
 from simprune.experiment import ALL, Experiment
 from simprune.measures import MEASURES
+from simprune.progress import Progress, Steps
 from simprune.representations import VIEWS, extract
 from simprune.store import Checkpoint, Say, SeedResult, Store, networks_checksum
 from simprune.training import FINAL_LEARNING_RATE, derived_seed, evaluate, mixed_precision, steps_per_epoch, train
@@ -83,8 +75,7 @@ def run(
     nothing written, if what was given can't be run; and where networks that diagnostics need are not in the store.
     """
     _check_experiment(experiment)
-    console = Console(stderr=True, quiet=not progress, force_jupyter=False)
-    study = _Study(experiment, data, Store(store), _device(device), resume, download, console)
+    study = _Study(experiment, data, Store(store), _device(device), resume, download, Progress(progress))
     seeds = [study.seed(seed) for seed in experiment.seeds]
     make = study.diagnose if diagnostics else study.diagnosed
     tables = [make(seed, result) for seed, result in zip(experiment.seeds, seeds, strict=True)]
@@ -136,12 +127,12 @@ def _device(device: str) -> torch.device:
 class _Study:
     """One call of `run`: what all its seeds share."""
 
-    def __init__(self, experiment, data, store, device, resume, download, console):
+    def __init__(self, experiment, data, store, device, resume, download, progress):
         self.experiment: Experiment = experiment
         self.store: Store = store
         self.device: torch.device = device
         self.resume: bool = resume
-        self.console: Console = console
+        self.progress: Progress = progress
         self._root, self._download = data, download
         self._dataset: datasets.Dataset | None = None
         self._fingerprint: str | None = None
@@ -223,7 +214,7 @@ class _Study:
         stored = self._stored(seed, mend) if self.resume else []
         for result in stored:
             if _scores(self.experiment) <= result.scores():
-                self.console.print(f"seed {seed}: read from {result.directory}", highlight=False, soft_wrap=True)
+                self.progress.say(f"seed {seed}: read from {result.directory}")
                 return result, stored
         return None, stored
 
@@ -283,7 +274,7 @@ class _Study:
         missing = [name for name in diagnostic_tables.TABLES if name not in found]
         networks = _Chain(self, seed).probed(result)
         density = result.performance.set_index("level")["density"]
-        with _progress(self.console, f"seed {seed}: diagnostics", len(missing)) as bar:
+        with self.progress.steps(f"seed {seed}: diagnostics", len(missing)) as bar:
             for name in missing:
                 bar.begin(name)
                 clock = time.perf_counter()
@@ -311,11 +302,9 @@ class _Study:
             if at_hand in (None, made_from):
                 fitting.append(result)
             else:
-                self.console.print(
+                self.progress.say(
                     f"seed {seed}: the result in {result.directory} was made from other data (fingerprint {made_from}, "
-                    f"here {at_hand}); computing afresh",
-                    highlight=False,
-                    soft_wrap=True,
+                    f"here {at_hand}); computing afresh"
                 )
         return fitting
 
@@ -368,7 +357,7 @@ class _Chain:
             self._train_donor(levels)
         if missing:
             epochs = missing * self.experiment.epochs
-            with _progress(self.study.console, f"seed {self.seed}: training", epochs) as bar:
+            with self.study.progress.steps(f"seed {self.seed}: training", epochs) as bar:
                 # Runs that share only the dense network wait for each other only while it is trained.
                 facts = self._train(0, 0, bar)
                 facts += self._train(1, levels, bar) if levels else []
@@ -382,9 +371,7 @@ class _Chain:
 
     def _train_donor(self, levels: int) -> None:
         """Train the donor of masks, once for all levels; both runs start from one dense network, which is its."""
-        self.study.console.print(
-            f"seed {self.seed}: first the run with lr_rewind, whose masks are taken", highlight=False, soft_wrap=True
-        )
+        self.study.progress.say(f"seed {self.seed}: first the run with lr_rewind, whose masks are taken")
         self._donor.train(levels)
         self._dense_is_made, self._dense_is_new = True, self._donor._dense_is_new
 
@@ -393,11 +380,9 @@ class _Chain:
         if found and levels:
             which = "level 0 of {} is" if found == 1 else f"levels 0 to {found - 1} of {{}} are"
             rest = "the rest is trained" if found <= levels else "nothing is trained"
-            self.study.console.print(
-                f"seed {self.seed}: {which.format(levels)} in the store, {rest}", highlight=False, soft_wrap=True
-            )
+            self.study.progress.say(f"seed {self.seed}: {which.format(levels)} in the store, {rest}")
 
-    def _train(self, first: int, last: int, bar: "_Bar") -> list[dict[str, Any]]:
+    def _train(self, first: int, last: int, bar: Steps) -> list[dict[str, Any]]:
         """Train those networks from level `first` to level `last` that are missing, with the right to write them."""
         store, fingerprint, warn = self.study.store, self.study.dataset.fingerprint, self.study.warn
         with store.training(self.experiment, self.seed, last, warn):
@@ -445,7 +430,7 @@ class _Chain:
     def _shapes(self) -> dict[str, torch.Size]:
         return {name: tensor.shape for name, tensor in self._untrained().state_dict().items()}
 
-    def _train_level(self, level: int, bar: "_Bar") -> Checkpoint:
+    def _train_level(self, level: int, bar: Steps) -> Checkpoint:
         """Make the network of a level from the one it starts from, which is in the store, and measure it."""
         experiment, dataset, clock = self.experiment, self.study.dataset, time.perf_counter()
         network = self._untrained() if level == 0 else self._pruned(level)
@@ -581,7 +566,7 @@ class _Chain:
             references["untrained"] = self._snapshot(self._untrained())
         levels = self.experiment.levels + 1
         tables = []
-        with _progress(self.study.console, f"seed {self.seed}: comparing", levels) as bar:
+        with self.study.progress.steps(f"seed {self.seed}: comparing", levels) as bar:
             comparison = RunComparison(
                 references,
                 views=views,
@@ -676,43 +661,3 @@ def _git_commit() -> str | None:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"
-
-
-# Progress -----------------------------------------------------------------------------------------------------------
-
-
-class _Bar:
-    """A progress bar on a terminal; elsewhere (a log, a notebook) one line per thing said."""
-
-    def __init__(self, console: Console, title: str, total: int):
-        self.console, self.title = console, title
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=console.quiet or not console.is_terminal,
-        )
-        self.task = self.progress.add_task(title, total=total)
-
-    def begin(self, what: str) -> None:
-        """A step begins, of what."""
-        self.progress.update(self.task, description=f"{self.title}, {what}")
-
-    def advance(self, what: str) -> None:
-        """One step done, of what."""
-        self.progress.update(self.task, advance=1, description=f"{self.title}, {what}")
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self.progress.console.print(f"{self.title.split(':')[0]}, {text}", highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _progress(console: Console, title: str, total: int) -> Iterator[_Bar]:
-    bar = _Bar(console, title, total)
-    with bar.progress:
-        yield bar
