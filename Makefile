@@ -53,7 +53,7 @@ book: $(STAMP)
 	@$(BIN)/simprune book
 
 pdf: $(STAMP)
-	@$(BIN)/python -m simprune.printing
+	@$(BIN)/simprune book --pdf
 
 clean:
 	@rm -rf _build book/executed .snakemake

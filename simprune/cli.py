@@ -32,6 +32,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 Store = Annotated[
     Path | None, typer.Option(help="Where results are kept (default: SIMPRUNE_STORE or the cache folder).")
 ]
+Root = Annotated[Path, typer.Option(help="The project's folder, with _config.yml in it.")]
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
@@ -216,16 +217,20 @@ def _array(name: str, file: Path):
 @app.command()
 def book(
     profile: Annotated[str | None, typer.Option(help="Run every notebook with this profile.")] = None,
-    root: Annotated[Path, typer.Option(help="The project's folder, with _config.yml in it.")] = Path("."),
+    root: Root = Path("."),
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print the book as it was last built; run nothing.")] = False,
 ) -> None:
     """Execute the notebooks with papermill and build the book."""
+    from simprune import book
     from simprune.errors import check_choice
     from simprune.experiment import PROFILES
-    from simprune.publishing import publish
 
+    if pdf:
+        console.print(f"The book to print: {book.pdf(root)}", soft_wrap=True)
+        return
     if profile is not None:
         check_choice("profile", profile, PROFILES)
-    index = publish(root, parameters={"profile": profile} if profile else None)
+    index = book.publish(root, parameters={"profile": profile} if profile else None)
     console.print(f"The book: {index}", soft_wrap=True)
 
 

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from rich.console import Console
 
-from simprune import diagnostics, grounding, printing, publishing
+from simprune import book, diagnostics, grounding
 from simprune.experiment import PROFILES, Experiment
 from simprune.representations import DRAWN_POSITIONS
 from simprune.store import SHIPPED, Store
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGES = publishing.toc_pages(CHECKOUT)
+PAGES = book.toc_pages(CHECKOUT)
 # The notebooks that train, made small; all others show what is shipped.
 LIVE = {
     "quickstart": {"levels": 3, "epochs": 1, "seeds": [0, 1]},
@@ -39,19 +39,19 @@ def root(tmp_path_factory):
     shutil.copytree(CHECKOUT / "book", root / "book", ignore=generated)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIMPRUNE_STORE", str(tmp_path_factory.mktemp("store")))
-        output, console = root / publishing.EXECUTED, Console(stderr=True)
-        others = [path for path in publishing.notebooks(root) if path.stem not in LIVE]
-        executed = publishing.execute(others, output, console=console)
+        output, console = root / book.EXECUTED, Console(stderr=True)
+        others = [path for path in book.notebooks(root) if path.stem not in LIVE]
+        executed = book.execute(others, output, console=console)
         for name, parameters in LIVE.items():
-            executed += publishing.execute([root / "notebooks" / f"{name}.ipynb"], output, parameters, console=console)
-    publishing.write_provenance(executed, root)
+            executed += book.execute([root / "notebooks" / f"{name}.ipynb"], output, parameters, console=console)
+    book.write_provenance(executed, root)
     return root
 
 
 @pytest.fixture(scope="session")
 def html(root):
     """The built book: warnings were errors."""
-    return publishing.build(root, console=Console(stderr=True)).parent
+    return book.build(root, console=Console(stderr=True)).parent
 
 
 # The attribute by which a tag loads something.
@@ -99,7 +99,7 @@ def pages(html):
 
 
 def executed(root, name):
-    return nbformat.read(root / publishing.EXECUTED / f"{name}.ipynb", as_version=4)
+    return nbformat.read(root / book.EXECUTED / f"{name}.ipynb", as_version=4)
 
 
 # The live run -----------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def test_the_quickstart_trains_live_with_the_parameters_given(root, pages):
 
 
 def test_no_executed_notebook_holds_a_path_of_this_machine_or_a_raw_log(root):
-    for path in (root / publishing.EXECUTED).glob("*.ipynb"):
+    for path in (root / book.EXECUTED).glob("*.ipynb"):
         text = path.read_text(encoding="utf-8")
         assert str(root) not in text and str(Path.home()) + "/" not in text
         streams = [o for c in nbformat.reads(text, 4).cells for o in c.get("outputs", []) if o.output_type == "stream"]
@@ -185,7 +185,7 @@ def test_internal_links_lead_somewhere(pages):
 
 def test_the_book_to_print_holds_every_page_and_its_links_lead_somewhere(html, root, tmp_path):
     path = tmp_path / "book.html"
-    path.write_text(printing.one_page(root, html, PAGES), encoding="utf-8")
+    path.write_text(book.one_page(root, html, PAGES), encoding="utf-8")
     printed = Page(path)
     assert len(re.findall(r'class="printed-page"', path.read_text(encoding="utf-8"))) == len(PAGES)
     within = {link.removeprefix("#") for link in printed.links if link.startswith("#")}
@@ -242,7 +242,7 @@ def test_the_site_is_small(html):
 # The sources ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith(str(publishing.EXECUTED))])
+@pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith(str(book.EXECUTED))])
 def test_prose_holds_no_result_that_is_typed_in(page):
     """Shares and decimals in the prose are glued; those of a definition or an example stand in this list."""
     text = (CHECKOUT / f"{page}.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from rich.console import Console
 
-from simprune import findings, plots, publishing
+from simprune import book, findings, plots
 from simprune.experiment import Experiment
 from simprune.store import SHIPPED, Store
 
@@ -73,9 +73,9 @@ def ready(path):
 def test_a_notebook_is_a_page_of_the_book_if_and_only_if_its_results_are_there(path):
     page = f"book/executed/{path.stem}"
     if ready(path):
-        assert path in publishing.notebooks(CHECKOUT), f"{page} has its results: add it to _toc.yml"
+        assert path in book.notebooks(CHECKOUT), f"{page} has its results: add it to _toc.yml"
     else:
-        assert path not in publishing.notebooks(CHECKOUT), (
+        assert path not in book.notebooks(CHECKOUT), (
             f"{page} is in _toc.yml but not in book/results is what it reads; put it there or take the page out"
         )
 
@@ -104,7 +104,7 @@ def draws(cell):
 
 
 def test_every_page_that_is_generated_has_a_notebook():
-    assert set(publishing.notebooks(CHECKOUT)) <= set(NOTEBOOKS)
+    assert set(book.notebooks(CHECKOUT)) <= set(NOTEBOOKS)
 
 
 def test_all_results_that_are_shipped_are_read_by_a_page():
@@ -193,7 +193,7 @@ def test_a_studys_page_run_with_another_seed_has_the_same_figures_for_that_seed(
     monkeypatch.setenv("SIMPRUNE_STORE", str(tmp_path / "store"))
     path = CHECKOUT / "notebooks" / "lenet5_fashion_mnist.ipynb"
     small = {"dataset": "fashion_mnist_mini", "profile": "quick", "levels": 1, "rate": 0.5, "density": 0.5}
-    [page] = publishing.execute(
+    [page] = book.execute(
         [path], tmp_path / "out", small | {"seeds": [3], "compute": True}, console=Console(quiet=True)
     )
     executed = nbformat.read(page, as_version=4)

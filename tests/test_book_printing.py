@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from simprune import printing
+from simprune import book as making
+from simprune.book import PublishingError
 from simprune.errors import InputError
-from simprune.publishing import PublishingError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = """<html><head><link rel="stylesheet" href="{up}_static/simprune.css">
@@ -40,7 +40,7 @@ def book(tmp_path):
 
 
 def one_page(book):
-    return printing.one_page(book, book / "_build" / "html", ["book/index", "book/more/second"])
+    return making.one_page(book, book / "_build" / "html", ["book/index", "book/more/second"])
 
 
 def test_links_between_pages_lead_within_the_one_page(book):
@@ -72,7 +72,7 @@ def test_the_contents_list_the_pages_under_their_parts(book):
     assert "A &lt;small&gt; book" in one_page(book)
 
 
-@pytest.mark.skipif(printing.browser() is None, reason="there is no chromium on this machine")
+@pytest.mark.skipif(making.browser() is None, reason="there is no chromium on this machine")
 def test_the_book_is_printed(book):
     stale = book / "_build" / "pdf" / "book.pdf"
     stale.parent.mkdir()
@@ -80,7 +80,7 @@ def test_the_book_is_printed(book):
     static = book / "_build" / "html" / "_static"
     static.mkdir()
     shutil.copy(CHECKOUT / "book" / "_static" / "simprune.css", static)
-    data = printing.pdf(book).read_bytes()
+    data = making.pdf(book).read_bytes()
     assert data.startswith(b"%PDF-")
     # The contents, and each page of the book on one of its own.
     assert len(re.findall(rb"/Type /Page\b", data)) == 3
@@ -89,24 +89,24 @@ def test_the_book_is_printed(book):
 def test_a_book_that_is_not_built_is_refused(book):
     (book / "_build" / "html").rename(book / "_build" / "other")
     with pytest.raises(InputError, match="holds no built book; run `make book` first"):
-        printing.pdf(book)
+        making.pdf(book)
 
 
 def test_without_a_browser_nothing_is_written_and_the_reason_is_said(book, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="no chromium on this machine"):
-        printing.pdf(book)
+        making.pdf(book)
     assert not (book / "_build" / "pdf").exists()
 
 
 def test_a_browser_that_prints_nothing_is_named(book, monkeypatch):
-    monkeypatch.setattr(printing, "browser", lambda: "/bin/false")
+    monkeypatch.setattr(making, "browser", lambda: "/bin/false")
     with pytest.raises(PublishingError, match="the book was not printed: /bin/false"):
-        printing.pdf(book)
+        making.pdf(book)
 
 
 def test_a_page_of_another_theme_is_named(book):
     path = book / "_build" / "html" / "book" / "index.html"
     path.write_text(path.read_text().replace("<article", "<div").replace("</article>", "</div>"))
     with pytest.raises(PublishingError, match="the page book/index has no article"):
-        printing.pdf(book)
+        making.pdf(book)

@@ -11,9 +11,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from rich.console import Console
 
-from simprune import publishing
+from simprune import book
+from simprune.book import PublishingError
 from simprune.errors import InputError
-from simprune.publishing import PublishingError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -51,7 +51,7 @@ def test_notebooks_run_with_this_interpreter_whatever_kernels_are_installed(tmp_
     parameters = "where = None\nroot = None\nstore = None"
     notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", source, parameters=parameters)
     given = {"where": sys.prefix, "root": str(tmp_path), "store": str(tmp_path / "mine")}
-    [executed] = publishing.execute([notebook], tmp_path / "out", given, console=console)
+    [executed] = book.execute([notebook], tmp_path / "out", given, console=console)
     assert executed == tmp_path / "out" / "a.ipynb"
     assert outputs(executed)[0].text == "True True True\n"
 
@@ -63,7 +63,7 @@ def test_a_failure_names_the_notebook_the_cell_and_the_exception_and_spares_the_
     kept.parent.mkdir()
     kept.write_text("an earlier run")
     with pytest.raises(PublishingError) as failure:
-        publishing.execute([bad, good], kept.parent, console=console)
+        book.execute([bad, good], kept.parent, console=console)
     assert str(failure.value) == "bad.ipynb: cell 3 (y = x / 0) failed: ZeroDivisionError: division by zero"
     assert outputs(tmp_path / "out" / "good.ipynb")[0].data["text/plain"] == "2"
     assert kept.read_text() == "an earlier run"
@@ -72,15 +72,15 @@ def test_a_failure_names_the_notebook_the_cell_and_the_exception_and_spares_the_
 def test_each_notebook_takes_the_parameters_that_it_has(tmp_path):
     one = notebook_at(tmp_path / "one.ipynb", parameters="seeds = [0]\nrate: float = 0.2  # a share")
     two = notebook_at(tmp_path / "two.ipynb", parameters="seeds = [1]\n# profile = 3")
-    taken = publishing._distribute([one, two], {"seeds": [5], "rate": 0.5})
+    taken = book._distribute([one, two], {"seeds": [5], "rate": 0.5})
     assert taken == {one: {"seeds": [5], "rate": 0.5}, two: {"seeds": [5]}}
     with pytest.raises(InputError, match="no notebook has 'profile'; they have rate, seeds"):
-        publishing._distribute([one, two], {"profile": "quick"})
+        book._distribute([one, two], {"profile": "quick"})
 
 
 def test_a_notebook_that_is_not_there_is_refused(tmp_path, console):
     with pytest.raises(InputError, match="nowhere.ipynb"):
-        publishing.execute([tmp_path / "nowhere.ipynb"], tmp_path / "out", console=console)
+        book.execute([tmp_path / "nowhere.ipynb"], tmp_path / "out", console=console)
     assert not (tmp_path / "out").exists()
 
 
@@ -108,12 +108,12 @@ def executed():
 
 
 def test_progress_is_dropped_and_warnings_are_handed_on(executed):
-    assert publishing.tidy(executed, Path("/home/me/project")) == ["UserWarning: mind the gap"]
+    assert book.tidy(executed, Path("/home/me/project")) == ["UserWarning: mind the gap"]
     assert [output.get("name") for output in executed.cells[2].outputs] == ["stdout", None]
 
 
 def test_paths_of_this_machine_become_relative(executed):
-    publishing.tidy(executed, Path("/home/me/project"))
+    book.tidy(executed, Path("/home/me/project"))
     stdout, display = executed.cells[2].outputs
     assert stdout.text == "read from ./book and /home/me/project-2\n"
     assert display.data["text/plain"] == "'.'"
@@ -121,24 +121,24 @@ def test_paths_of_this_machine_become_relative(executed):
 
 
 def test_given_parameters_are_folded_and_their_record_is_kept(executed):
-    publishing.tidy(executed, Path("/home/me/project"))
+    book.tidy(executed, Path("/home/me/project"))
     assert "hide-input" in executed.cells[1].metadata.tags
     assert executed.metadata.papermill.parameters == {"seeds": [1]}
     assert not any("papermill" in cell.metadata for cell in executed.cells)
 
 
 def test_pictures_are_found_by_the_name_of_their_figure(executed):
-    assert publishing.named_figures(executed) == {}
+    assert book.named_figures(executed) == {}
     executed.cells[2].metadata["mystnb"] = {"figure": {"name": "a-figure"}}
-    assert publishing.named_figures(executed) == {"a-figure": b"a picture"}
+    assert book.named_figures(executed) == {"a-figure": b"a picture"}
 
 
 def test_the_provenance_page_says_when_and_with_what_each_notebook_was_run(executed, tmp_path):
-    path = tmp_path / publishing.EXECUTED / "page.ipynb"
+    path = tmp_path / book.EXECUTED / "page.ipynb"
     path.parent.mkdir(parents=True)
-    publishing.tidy(executed, tmp_path)
+    book.tidy(executed, tmp_path)
     nbformat.write(executed, path)
-    page = publishing.write_provenance([path], tmp_path).read_text()
+    page = book.write_provenance([path], tmp_path).read_text()
     assert "## Results that come with the book" in page and "None." in page
     assert "| [A page](page.ipynb) | 2025-01-01 10:20 UTC | 61 s | `seeds = [1]` |" in page
     assert "papermill" in page.splitlines()[-1]
@@ -152,17 +152,17 @@ def test_the_table_of_contents_is_read_with_parts_and_sections(tmp_path):
         "format: jb-book\nroot: book/index\nparts:\n- caption: A\n  chapters:\n  - file: book/a\n    sections:\n"
         "    - file: book/b\n- caption: B\n  chapters:\n  - file: book/executed/c\n  - file: book/executed/provenance\n"
     )
-    assert publishing.toc_pages(tmp_path) == [
+    assert book.toc_pages(tmp_path) == [
         "book/index",
         "book/a",
         "book/b",
         "book/executed/c",
         "book/executed/provenance",
     ]
-    assert publishing.notebooks(tmp_path) == [tmp_path / "notebooks" / "c.ipynb"]
+    assert book.notebooks(tmp_path) == [tmp_path / "notebooks" / "c.ipynb"]
 
 
-@pytest.mark.parametrize("function", [publishing.publish, publishing.build])
+@pytest.mark.parametrize("function", [book.publish, book.build])
 def test_a_folder_without_a_book_is_refused_and_left_as_it_was(tmp_path, function):
     with pytest.raises(InputError, match=r"root: .* holds no _config.yml"):
         function(tmp_path)
@@ -178,7 +178,7 @@ def small_book(root, front):
 def test_a_warning_fails_the_build_and_is_quoted(tmp_path, console):
     small_book(tmp_path, "# Front\n\n[nowhere](nowhere.md)\n")
     with pytest.raises(PublishingError, match=r"front\.md.*nowhere"):
-        publishing.build(tmp_path, console=console)
+        book.build(tmp_path, console=console)
 
 
 def test_a_clean_book_is_built_where_asked_and_old_pages_go(tmp_path, console):
@@ -188,7 +188,7 @@ def test_a_clean_book_is_built_where_asked_and_old_pages_go(tmp_path, console):
     stale = output / "_build" / "html" / "stale.html"
     stale.parent.mkdir(parents=True)
     stale.write_text("from an earlier table of contents")
-    index = publishing.build(source, output, console=console)
+    index = book.build(source, output, console=console)
     assert index == output / "_build" / "html" / "index.html"
     assert "front.html" in index.read_text()
     assert "All is well." in index.with_name("front.html").read_text()
