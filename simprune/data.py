@@ -237,7 +237,7 @@ def check_dataset(name: str) -> str:
     """Return `name` if it is one of `DATASETS` or "folder:PATH"; else raise `InputError`. Reads no file."""
     if isinstance(name, str) and name.startswith(FOLDER_PREFIX):
         path = name.removeprefix(FOLDER_PREFIX)
-        if path in ("", "PATH"):
+        if path.partition("#")[0] in ("", "PATH"):
             raise InputError(f"dataset: {name!r} needs the path of a folder with train/ and test/ in it")
         try:
             encoded = os.fsencode(path)
@@ -256,6 +256,40 @@ def check_dataset(name: str) -> str:
     return check_choice("dataset", name, (*DATASETS, f"{FOLDER_PREFIX}PATH"))
 
 
+def identify(name: str) -> str:
+    """The full name of a dataset, for one's own images "folder:PATH#FINGERPRINT", which says what is in them.
+
+    Images are read to know their fingerprint, unless it stands in the name already. Raises `InputError` where there is
+    nothing to read. The path is tidied, not made absolute: "folder:./own/" is "folder:own".
+    """
+    check_dataset(name)
+    path, fingerprint = _split_name(name)
+    if path is None:
+        return name
+    return f"{FOLDER_PREFIX}{path}#{fingerprint or load(name).fingerprint}"
+
+
+def _split_name(name: str) -> tuple[Path | None, str | None]:
+    """The path of one's own images and their fingerprint, each None where the name does not say it."""
+    if not name.startswith(FOLDER_PREFIX):
+        return None, None
+    text, fingerprint = re.fullmatch(r"(.*?)(?:#([0-9a-f]{16}))?", name.removeprefix(FOLDER_PREFIX)).groups()
+    path = Path(text)
+    return (path if path.name not in ("", "..") else path.resolve()), fingerprint
+
+
+def content(name: str) -> str:
+    """What a full name (see `identify`) says of the data themselves: for one's own images all but where they are."""
+    path, fingerprint = _split_name(name)
+    return name if path is None else f"{FOLDER_PREFIX}{fingerprint}"
+
+
+def short_name(name: str) -> str:
+    """The name of a dataset as a name of a file can hold it: of one's own images, the last name of their folder."""
+    path, _ = _split_name(name)
+    return name if path is None else "folder_" + (re.sub(r"[^\w.-]+", "_", path.name) or "images")
+
+
 def load(name: str, root: str | Path | None = None, *, download: bool = False) -> Dataset:
     """Load a dataset of `DATASETS`, or one's own images as "folder:PATH".
 
@@ -265,7 +299,8 @@ def load(name: str, root: str | Path | None = None, *, download: bool = False) -
     The embedded fashion_mnist_mini needs no root.
 
     A folder of images holds train/<class>/* and test/<class>/*, all images of one size, grey or RGB; its
-    classes are sorted by name, its statistics those of its training images, and it has no augmentation.
+    classes are sorted by name, its statistics those of its training images, and it has no augmentation. Where the name
+    ends in "#" and a fingerprint, as an experiment has it, the images must be those.
 
     Raises `InputError` for an unknown name and for data that are missing, incomplete, corrupt or unfit.
     """
@@ -285,7 +320,7 @@ def state_of_files(name: str, root: str | Path | None = None) -> str:
     """
     check_dataset(name)
     if name.startswith(FOLDER_PREFIX):
-        folder = check_path("dataset", name.removeprefix(FOLDER_PREFIX))
+        folder = check_path("dataset", _split_name(name)[0])
         files = [
             file for split in ("train", "test") for group in _list_images(folder / split).values() for file in group
         ]
@@ -751,7 +786,8 @@ def _in_mode(image: "Image", mode: str) -> "Image":
 
 
 def _load_folder(name: str) -> Dataset:
-    folder = check_path("dataset", name.removeprefix(FOLDER_PREFIX))
+    path, fingerprint = _split_name(name)
+    folder = check_path("dataset", path)
     listed = {split: _list_images(folder / split) for split in ("train", "test")}
     classes = tuple(sorted(listed["train"]))
     odd = sorted(set(listed["train"]) ^ set(listed["test"]))
@@ -772,7 +808,13 @@ def _load_folder(name: str) -> Dataset:
     mean, std = _statistics(train[0])
     if min(std) == 0:
         raise InputError(f"data: the training images in {folder} have a channel that is the same everywhere")
-    return _dataset(name, train, test, classes, mean, std, "none", source="folder")
+    dataset = _dataset(name, train, test, classes, mean, std, "none", source="folder")
+    if fingerprint not in (None, dataset.fingerprint):
+        raise InputError(
+            f"data: the images in {folder} are not those of this experiment any more (their fingerprint is "
+            f"{dataset.fingerprint}, not {fingerprint}); make the experiment again from {FOLDER_PREFIX}{path}"
+        )
+    return dataset
 
 
 def _list_images(folder: Path) -> dict[str, list[Path]]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from simprune.comparison import REFERENCES
-from simprune.data import AUGMENTATIONS, DATASETS, FOLDER_PREFIX, check_dataset
+from simprune.data import AUGMENTATIONS, DATASETS, FOLDER_PREFIX, check_dataset, content, identify, short_name
 from simprune.errors import InputError, check_choice, shown
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES, build
@@ -100,7 +100,7 @@ class Experiment:
     the field, the value and what is valid.
 
     architecture    one of `models.ARCHITECTURES`
-    dataset         one of `data.DATASETS`, or "folder:PATH"
+    dataset         one of `data.DATASETS`, or "folder:PATH", which is read and becomes "folder:PATH#FINGERPRINT"
     profile         "quick", "laptop" or "paper": the size of the study
     seeds           one run per seed: initial weights, order of the images, augmentation
     criterion       which weights are pruned: one of `pruning.CRITERIA`
@@ -151,6 +151,7 @@ class Experiment:
         self._check_names()
         self._fill_in()
         self._check_numbers()
+        self._set("dataset", identify(self.dataset))  # last: one's own images are read for it
 
     def _set(self, field: str, value: Any) -> None:
         object.__setattr__(self, field, value)
@@ -242,11 +243,10 @@ class Experiment:
         return {**self._training(), **self._pruning(), "levels": self.levels, "probe_size": self.probe_size}
 
     def _training(self) -> dict[str, Any]:
-        dataset = FOLDER_PREFIX + self.dataset.rstrip("/").rsplit("/", 1)[-1] if self.is_folder else self.dataset
         return {
             "schema": RESULTS_SCHEMA,
             "architecture": self.architecture,
-            "dataset": dataset,
+            "dataset": content(self.dataset),
             "width": self.width,
             "train_size": self.train_size,
             **dataclasses.asdict(self.recipe()),
@@ -280,8 +280,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """`<architecture>-<dataset>-<profile>-<key>`: the name of the directory of its results."""
-        dataset = self._training()["dataset"].replace(":", "_")
-        return f"{self.architecture}-{dataset}-{self.profile}-{self.key}"
+        return f"{self.architecture}-{short_name(self.dataset)}-{self.profile}-{self.key}"
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data."""

@@ -132,7 +132,7 @@ class Store:
     @contextmanager
     def writing(self, experiment: Experiment, seed: int, say: Say) -> Iterator[None]:
         """The right to write the tables of one seed; waits for a process that has it, and says so."""
-        with self._lock(f"{experiment.name}-seed-{seed}", f"the results of seed {seed}", say):
+        with self._lock(f"{experiment.key}-seed-{seed}", f"the results of seed {seed}", say):
             remove_leftovers(self.directory(experiment) / f"seed-{seed}", say)
             yield
 
@@ -163,7 +163,7 @@ class Store:
 
     def directory(self, experiment: Experiment) -> Path:
         """Where the results of an experiment are written."""
-        return self.root / experiment.name
+        return _place(self.root, experiment)
 
     def read_seed(self, experiment: Experiment, seed: int, mend: Say | None = None) -> list[SeedResult]:
         """What is stored of one seed: from the user's store, then from the shipped results; [] if nothing whole.
@@ -173,7 +173,7 @@ class Store:
         found = []
         for root in (self.root, self.shipped):
             if root is not None:
-                place = root / experiment.name / f"seed-{seed}"
+                place = _place(root, experiment) / f"seed-{seed}"
                 try:
                     result = _read_seed(place, experiment)
                 except _Corrupt as corrupt:
@@ -234,7 +234,7 @@ class Store:
         found = {}
         for root in (self.shipped, self.root):  # the user's are taken before the shipped ones
             if root is not None:
-                place = root / experiment.name / f"seed-{seed}"
+                place = _place(root, experiment) / f"seed-{seed}"
                 tables, corrupt = _read_diagnostics(place, experiment, networks)
                 found |= tables
                 for file in corrupt if mend is not None and root is self.root else []:
@@ -271,7 +271,7 @@ class Store:
                     names = [place.parent.name for place in file.parent.glob("seed-*/provenance.json")]
                     seeds = tuple(int(name[5:]) for name in names if re.fullmatch(r"seed-\d+", name))
                     experiment = Experiment(**_read_json(file))
-                    if seeds and experiment.name == file.parent.name:
+                    if seeds and file.parent.name.endswith(f"-{experiment.key}"):
                         found.append((experiment.replace(seeds=seeds), file.parent))
                 except (ValueError, TypeError):  # written by another version, or not by simprune
                     continue
@@ -332,6 +332,12 @@ class Store:
         write_bytes(file, buffer.getvalue())
         write_text(file.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
         return Checkpoint(checkpoint.state, facts)
+
+
+def _place(root: Path, experiment: Experiment) -> Path:
+    """The folder of an experiment's results: found by its key, since one's own images may have had another name."""
+    named = root / experiment.name
+    return named if named.exists() else next(iter(sorted(root.glob(f"*-{experiment.key}"))), named)
 
 
 class _Corrupt(Exception):

@@ -155,3 +155,14 @@ def write_incomplete(folder):
         tables = SeedResult(made_up.performance, similarity, made_up.sparsity, {**made_up.provenance})
         Store(folder).write_seed(experiment, seed, tables)
     return experiment, folder
+
+
+def draw_images(folder, seed: int, side: int = 8, count: int = 8, ending: str = "png") -> None:
+    """A folder of random grey images in two classes, half of them for the test; other ones for each seed."""
+    from PIL import Image
+
+    for number in range(count):
+        file = folder / ("train", "test")[number % 2] / "ab"[number // 2 % 2] / f"{number}.{ending}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng([seed, number]).integers(0, 256, (side, side), dtype=np.uint8)
+        Image.fromarray(pixels).save(file)

@@ -1,7 +1,9 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
+from synthetic import draw_images
 
 from simprune import Experiment, InputError
 from simprune.experiment import FIRST_MEASURES, PROFILES
@@ -114,10 +116,32 @@ def test_dense_networks_are_shared_between_ways_of_pruning_and_levels_between_de
     assert a.network_key(0) != a.replace(epochs=9).network_key(0)
 
 
-def test_a_folder_counts_by_its_name_and_not_by_its_path():
-    one, other = Experiment(dataset="folder:/a/b/flowers"), Experiment(dataset="folder:c/flowers/")
-    assert one.key == other.key != Experiment(dataset="folder:birds").key
-    assert one.name.startswith("lenet5-folder_flowers-quick-")
+def test_images_of_ones_own_count_by_what_is_in_them_and_not_by_their_path(tmp_path, monkeypatch):
+    for place, seed in (("a/flowers", 0), ("b/flowers", 1), ("copy of a", 0)):
+        draw_images(tmp_path / place, seed)
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "flowers")
+    monkeypatch.chdir(tmp_path / "a")
+    names = ("flowers", "./flowers", "flowers/.", "flowers//", tmp_path / "a/flowers", "../link", "../copy of a")
+    same = [Experiment(dataset=f"folder:{name}", probe_size=4) for name in names]
+    other = Experiment(dataset="folder:../b/flowers", probe_size=4)
+    assert {experiment.key for experiment in same} == {same[0].key} != {other.key}
+    assert {experiment.network_key(0) for experiment in same} == {same[0].network_key(0)} != {other.network_key(0)}
+    assert same[:4] == [same[0]] * 4
+    assert same[0].name == f"lenet5-folder_flowers-quick-{same[0].key}"
+    assert same[6].name == f"lenet5-folder_copy_of_a-quick-{same[0].key}"
+    monkeypatch.chdir("flowers")
+    assert Experiment(dataset="folder:.", probe_size=4).name == same[0].name
+
+
+def test_an_experiment_on_images_of_ones_own_stays_the_same_when_they_are_changed_or_gone(tmp_path):
+    draw_images(tmp_path / "own", 0)
+    first = Experiment(dataset=f"folder:{tmp_path / 'own'}", probe_size=4)
+    draw_images(tmp_path / "own", 1)
+    assert Experiment(dataset=f"folder:{tmp_path / 'own'}", probe_size=4).key != first.key
+    shutil.rmtree(tmp_path / "own")
+    assert Experiment.from_json(first.to_json()) == first.replace(seeds=0) == first
+    with pytest.raises(InputError, match=f"data: {tmp_path}/own/train is not a folder"):
+        Experiment(dataset=f"folder:{tmp_path / 'own'}", probe_size=4)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_a_study_is_named_by_what_is_unusual_about_it():
     experiment = simprune.Experiment("vgg", "cifar10", profile="paper", criterion="random", seeds=(3,), levels=2)
     assert _study_name(experiment) == "VGG on CIFAR-10, paper, criterion random"
     assert _study_name(experiment.replace(criterion="magnitude")) == "VGG on CIFAR-10, paper"
-    folder = simprune.Experiment("lenet5", "folder:images", rate=0.5)
+    folder = simprune.Experiment("lenet5", "folder:images#0123456789abcdef", rate=0.5)
     assert _study_name(folder) == "LeNet-5 on folder:images, quick, rate 0.5"
 
 

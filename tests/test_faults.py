@@ -9,6 +9,7 @@ import time
 from functools import partial
 
 import pytest
+from synthetic import draw_images
 
 import simprune
 from simprune import store as store_module
@@ -129,24 +130,21 @@ def test_a_clock_that_jumped_changes_nothing(stored, undisturbed, capsys):
 
 def test_a_clock_that_stands_still_hides_no_change_of_the_data(tmp_path, capsys):
     """Files of other images may have the size and the times of the files before them."""
-    import numpy as np
-    from PIL import Image
 
-    def draw(first):
-        for number in range(16):
-            file = tmp_path / "own" / ("train", "test")[number % 2] / "ab"[number // 2 % 2] / f"{number}.bmp"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            pixels = np.random.default_rng(first + number).integers(0, 255, (28, 28), dtype=np.uint8)
-            Image.fromarray(pixels).save(file)
+    def own(seed):
+        draw_images(tmp_path / "own", seed, side=28, count=16, ending="bmp")
+        for file in (tmp_path / "own").rglob("*.bmp"):
             os.utime(file, (10**9, 10**9))
+        images = f"folder:{tmp_path / 'own'}"
+        return TINY.replace(dataset=images, train_size="all", batch_size=8, probe_size=8)
 
-    own = TINY.replace(dataset=f"folder:{tmp_path / 'own'}", train_size="all", batch_size=8, probe_size=8)
-    draw(0)
-    before = simprune.run(own, store=tmp_path / "store", device="cpu", progress=False)
-    draw(100)
-    after = simprune.run(own, store=tmp_path / "store", device="cpu")
-    assert "was made from other data" in capsys.readouterr().err
+    earlier, store = own(0), tmp_path / "store"
+    before = simprune.run(earlier, store=store, device="cpu", progress=False)
+    after = simprune.run(own(100), store=store, device="cpu", progress=False)
     assert after.provenance["data"] != before.provenance["data"] and not equal(after, before)
+    with pytest.raises(simprune.InputError, match="are not those of this experiment any more"):
+        simprune.run(earlier, store=store, device="cpu", progress=False)
+    assert equal(simprune.load(earlier, store=store), before)
 
 
 def test_a_clock_that_runs_backwards_changes_nothing(tmp_path, undisturbed, monkeypatch):
@@ -237,7 +235,7 @@ def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undistu
     aside = tmp_path / "aside"
     place = stored / undisturbed.directory.name
     place.rename(aside)
-    study_lock = stored / ".locks" / f"{TINY.name}-seed-0"
+    study_lock = stored / ".locks" / f"{TINY.key}-seed-0"
     context = multiprocessing.get_context("fork")
     held, leave = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(study_lock, held, leave))

@@ -1,11 +1,13 @@
 import dataclasses
 import json
+import shutil
 from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from synthetic import draw_images
 
 import simprune
 from simprune import data as datasets
@@ -232,7 +234,7 @@ def test_what_is_not_stored_can_not_be_loaded(small):
     [
         ({"device": "gpu"}, "device: 'gpu' is not one of auto, cpu, cuda"),
         ({"experiment": SMALL.replace(dataset="mnist", train_size=300), "data": "nowhere"}, "data: nowhere"),
-        ({"experiment": SMALL.replace(dataset="folder:nowhere")}, "nowhere"),
+        ({"experiment": SMALL.replace(dataset="folder:nowhere#0123456789abcdef")}, "nowhere"),
         (
             {"experiment": SMALL.replace(retraining="weight_rewind", rewind_step=6)},
             "rewind_step: 6 is not before the end of the training, step 6",
@@ -253,16 +255,48 @@ def test_cuda_is_refused_where_there_is_none():
         simprune.run(SMALL, device="cuda")
 
 
-def test_a_folder_with_too_few_images_is_refused_before_any_work(tmp_path):
-    from PIL import Image
+def own_images(folder, seed=0):
+    """The small experiment on images of one's own, other ones for each seed."""
+    draw_images(folder, seed, side=28, count=16)
+    return SMALL.replace(dataset=f"folder:{folder}", train_size="all", batch_size=8, probe_size=8, levels=0)
 
-    for split in ("train", "test"):
-        for label in ("a", "b"):
-            for number in range(4):
-                file = tmp_path / "own" / split / label / f"{number}.png"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                pixels = np.random.default_rng(number).integers(0, 255, (28, 28), dtype=np.uint8)
-                Image.fromarray(pixels).save(file)
+
+def test_results_of_one_folder_are_never_those_of_another_of_the_same_name(tmp_path):
+    one, other = own_images(tmp_path / "a" / "own", 0), own_images(tmp_path / "b" / "own", 1)
+    first = run(one, store=tmp_path / "store")
+    with pytest.raises(InputError, match="no stored result"):
+        simprune.load(other, store=tmp_path / "store")
+    second = run(other, store=tmp_path / "store")
+    assert not equal(first, second) and first.directory != second.directory
+    assert equal(simprune.load(one, store=tmp_path / "store"), first)
+
+
+def test_results_of_images_of_ones_own_are_found_wherever_the_images_are(tmp_path, trainings):
+    first = run(own_images(tmp_path / "own"), store=tmp_path / "store")
+    trainings.clear()
+    moved = own_images(tmp_path / "of another name")
+    for found in (run(moved, store=tmp_path / "store"), simprune.load(moved, store=tmp_path / "store")):
+        assert equal(found, first) and found.directory == first.directory
+    wider = run(moved.replace(measures=("nbs", "jaccard_knn")), store=tmp_path / "store")
+    assert wider.directory == first.directory and not trainings
+    assert [place for _, place in Store(tmp_path / "store", shipped=None).stored()] == [first.directory]
+    shutil.rmtree(tmp_path / "of another name")
+    assert equal(run(moved, store=tmp_path / "store"), first)
+
+
+def test_images_that_were_changed_since_the_experiment_was_made_are_refused(tmp_path):
+    experiment = own_images(tmp_path / "own")
+    changed = own_images(tmp_path / "own", 1)
+    with pytest.raises(InputError, match=r"are not those of this experiment any more .*; make the experiment again"):
+        run(experiment, store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    run(changed, store=tmp_path / "store")
+    with pytest.raises(InputError, match="are not those of this experiment any more"):
+        run(experiment, store=tmp_path / "store")
+
+
+def test_a_folder_with_too_few_images_is_refused_before_any_work(tmp_path):
+    draw_images(tmp_path / "own", 0, side=28, count=16)
     own = SMALL.replace(dataset=f"folder:{tmp_path / 'own'}", train_size="all", probe_size=8)
     with pytest.raises(InputError, match="probe_size: 9 is more than the 8 images of folder:"):
         run(own.replace(probe_size=9), store=tmp_path / "store")

@@ -103,7 +103,8 @@ def stored_studies(store: str | PathLike | None = None) -> dict[str, "Results"]:
 def _study_name(experiment: "Experiment") -> str:
     """What a study is called: in full what is not as its profile has it, but for how it was compared."""
     usual = type(experiment)(experiment.architecture, experiment.dataset, profile=experiment.profile)
-    dataset = DATASETS[experiment.dataset].title if experiment.dataset in DATASETS else experiment.dataset
+    spec = DATASETS.get(experiment.dataset)
+    dataset = spec.title if spec else experiment.dataset.partition("#")[0]
     words = [f"{ARCHITECTURES[experiment.architecture].title} on {dataset}", experiment.profile]
     for name in (field.name for field in fields(experiment) if field.name not in SAME_STUDY):
         if getattr(experiment, name) != getattr(usual, name):
