@@ -195,8 +195,9 @@ def compare(
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_column("status")
+    table.add_column("note")
     for measure, row in scores.iterrows():
-        table.add_row(measure, f"{row['value']:.6f}", row["status"])
+        table.add_row(measure, f"{row['value']:.6f}", row["status"], row["note"])
     console.print(table)
 
 

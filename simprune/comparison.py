@@ -14,7 +14,7 @@ from simprune.measures.core import FEWEST_INPUTS, pair_of, score_of, undefined
 from simprune.representations import VIEWS, Representation, as_activations, decompose, nonfinite
 
 REFERENCES = ("dense", "previous", "sibling", "untrained")
-COLUMNS = ("layer", "layer_index", "reference", "view", "measure", "value", "status")
+COLUMNS = ("layer", "layer_index", "reference", "view", "measure", "value", "status", "note")
 
 # Where scores of outputs and weights stand in a table: they have no view of their own.
 OUTPUTS, WEIGHTS, NETWORK = "outputs", "weights", "network"
@@ -26,24 +26,35 @@ OUTPUTS, WEIGHTS, NETWORK = "outputs", "weights", "network"
 def compare(
     X: object, Y: object, measures: Sequence[str] | None = None, view: str = "flatten", seed: int = 0
 ) -> pd.DataFrame:
-    """Score two representations of the same inputs: a table indexed by `measure` with columns `value`, `status`.
+    """Score two representations of the same inputs: a table by `measure` with columns `value`, `status`, `note`.
 
     `X`, `Y`: arrays or tensors of any float dtype, n first, n x p or n x c x h x w, on any device; the work is done
     in float64 on that of X. X is the reference (the dense network) for asymmetric measures. `measures`: ids of
     `MEASURES` (default: all of representations). `seed`: of the rows that are drawn where work on all pairs of
-    rows would be too much. Statuses start with "ok", "degenerate" (a value that numbers of inputs and units alone
-    dictate) or "undefined" (nan). `attrs` holds rows, columns, dead columns and rank of X and of Y.
+    rows would be too much. A status is "ok", "degenerate" (a value that numbers of inputs and units alone dictate)
+    or "undefined" (nan); the note says why, and what else to know. `attrs` holds rows, columns, dead columns and
+    rank of X and of Y.
     Raises InputError for what can't be compared: other n, n <= 3, NaN or infinite values, unknown names.
     """
     chosen = _representation_measures(measures)
     pair = pair_of(X, Y, view, seed)
     scores = {measure.id: score_of(measure, pair) for measure in chosen}
-    table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status"])
+    table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status", "note"])
     table.index.name = "measure"
     table.attrs = {
         name: {"rows": side.rows, "columns": side.columns, "dead": side.dead, "rank": side.rank}
         for name, side in (("X", pair.x), ("Y", pair.y))
     }
+    return table
+
+
+def split_status(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a status of one word and a `note`; older ones held both in one text, as "ok; rank 3 in X"."""
+    if "status" not in table or "note" in table:
+        return table
+    parts = table["status"].str.extract(r"^(?P<status>\w+)(?:[:;] (?P<note>.*))?$")
+    table = table.assign(status=parts["status"])
+    table.insert(table.columns.get_loc("status") + 1, "note", parts["note"].fillna(""))
     return table
 
 
@@ -65,14 +76,14 @@ def shuffled_null(
     chosen = _representation_measures(measures)
     pair = pair_of(X, Y, view, seed)
     scores = {measure.id: score_of(measure, pair) for measure in chosen}
-    defined = [measure for measure in chosen if not scores[measure.id].status.startswith("undefined")]
+    defined = [measure for measure in chosen if scores[measure.id].status != "undefined"]
     nulls = pd.DataFrame(null_values(pair, defined, shuffles, seed))
-    table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status"])
+    table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status", "note"])
     table.index.name = "measure"
     table["null"] = nulls.mean()
     table["null_sd"] = nulls.std(ddof=0)
     table["corrected"] = [chance_corrected(row.value, row.null, MEASURES[row.Index].best) for row in table.itertuples()]
-    return table[["value", "null", "null_sd", "corrected", "status"]]
+    return table[["value", "null", "null_sd", "corrected", "status", "note"]]
 
 
 def _representation_measures(measures: Sequence[str] | None) -> list[Measure]:

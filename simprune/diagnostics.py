@@ -138,7 +138,7 @@ def samples(run: ProbedRun) -> pd.DataFrame:
 
     Some pruned levels with the dense network, and the dense network with its sibling (the X of the two, as everywhere
     a reference is). Sizes that are not below the number of probe inputs are left out.
-    Columns: level, layer, layer_index, reference, view, measure, inputs, draw, value, status.
+    Columns: level, layer, layer_index, reference, view, measure, inputs, draw, value, status, note.
     """
     views = ("flatten", "pooled")
     networks = {level: run.activations(level) for level in (0, *spread_levels(run.levels))}
@@ -155,7 +155,19 @@ def samples(run: ProbedRun) -> pd.DataFrame:
             for level, reference, x, y in others:
                 for view, measure, score in _scores(x, y):
                     rows.append((level, layer, index, reference, view, measure, size, draw, *score))
-    columns = ["level", "layer", "layer_index", "reference", "view", "measure", "inputs", "draw", "value", "status"]
+    columns = [
+        "level",
+        "layer",
+        "layer_index",
+        "reference",
+        "view",
+        "measure",
+        "inputs",
+        "draw",
+        "value",
+        "status",
+        "note",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -178,7 +190,7 @@ def drawn_inputs(count: int, generator: torch.Generator) -> Iterator[tuple[int, 
 def level_pairs(run: ProbedRun) -> pd.DataFrame:
     """Scores of each two levels of the run, level_x < level_y: X is the denser one.
 
-    Columns: level_x, level_y, layer, layer_index, view, measure, value, status.
+    Columns: level_x, level_y, layer, layer_index, view, measure, value, status, note.
     """
     views = ("flatten", "pooled")
     rows: list[Row] = []
@@ -188,7 +200,7 @@ def level_pairs(run: ProbedRun) -> pd.DataFrame:
             for x in range(y):
                 for view, measure, score in _scores(parts[x], parts[y]):
                     rows.append((x, y, layer, index, view, measure, *score))
-    columns = ["level_x", "level_y", "layer", "layer_index", "view", "measure", "value", "status"]
+    columns = ["level_x", "level_y", "layer", "layer_index", "view", "measure", "value", "status", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -211,7 +223,7 @@ def layer_pairs(run: ProbedRun) -> pd.DataFrame:
     """Scores of every layer of the dense network (X) with every layer of its sibling (Y).
 
     Units of layers whose maps have other numbers of positions do not correspond: matching is undefined there.
-    Columns: layer_x, layer_y, index_x, index_y, view, measure, value, status.
+    Columns: layer_x, layer_y, index_x, index_y, view, measure, value, status, note.
     """
     views = ("flatten", "pooled")
     dense, sibling = (
@@ -223,7 +235,7 @@ def layer_pairs(run: ProbedRun) -> pd.DataFrame:
         for index_y, (layer_y, y) in enumerate(sibling):
             for view, measure, score in _scores(x, y):
                 rows.append((layer_x, layer_y, index_x, index_y, view, measure, *score))
-    columns = ["layer_x", "layer_y", "index_x", "index_y", "view", "measure", "value", "status"]
+    columns = ["layer_x", "layer_y", "index_x", "index_y", "view", "measure", "value", "status", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -251,7 +263,7 @@ def corruptions(run: ProbedRun) -> pd.DataFrame:
                      retraining, strength = sparsity, each mask within the one before
     probe_accuracy   of `probe_accuracy` on the corrupted representation, for all three
 
-    Columns: corruption, strength, layer, layer_index, view, measure, value, status, probe_accuracy.
+    Columns: corruption, strength, layer, layer_index, view, measure, value, status, note, probe_accuracy.
     """
     dense = run.activations(0)
     train = probe_split(run.labels)
@@ -275,7 +287,18 @@ def corruptions(run: ProbedRun) -> pd.DataFrame:
     for sparsity, network in randomly_pruned(run.network(0), run.seed):
         for layer, activations in extract(network, run.inputs).items():
             add("random_pruning", sparsity, layer, run.parts(activations, ("flatten",)))
-    columns = ["corruption", "strength", "layer", "layer_index", "view", "measure", "value", "status", "probe_accuracy"]
+    columns = [
+        "corruption",
+        "strength",
+        "layer",
+        "layer_index",
+        "view",
+        "measure",
+        "value",
+        "status",
+        "note",
+        "probe_accuracy",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -31,7 +31,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from simprune.comparison import REFERENCES
+from simprune.comparison import REFERENCES, split_status
 from simprune.diagnostics import DIAGNOSTICS_SCHEMA
 from simprune.errors import InputError, check_path
 from simprune.experiment import RESULTS_SCHEMA, Experiment
@@ -444,7 +444,7 @@ def _read_table(file: Path, checksum: object, described: Path) -> pd.DataFrame |
     if hashlib.sha256(data).hexdigest() != checksum:
         raise _Corrupt(file, f"its checksum is not the one in {described.name}")
     try:
-        return pd.read_parquet(io.BytesIO(data))
+        return split_status(pd.read_parquet(io.BytesIO(data)))
     except Exception as error:  # the reader raises what it likes
         raise _Corrupt(file, "it is not a Parquet table") from error
 

@@ -39,7 +39,8 @@ class Results:
 
     performance   one row per seed and level: seed, level, density, sparsity, train_loss, train_accuracy, test_loss,
                   test_accuracy, seconds; losses in nats, accuracies and densities in 0 … 1
-    similarity    one row per score: seed, level, density, layer, layer_index, reference, view, measure, value, status
+    similarity    one row per score: seed, level, density, layer, layer_index, reference, view, measure, value, status,
+                  note
     sparsity      one row per seed, level and prunable layer: seed, level, layer, weights, kept, density
     provenance    experiment, versions, git commit, device, data fingerprint, start, duration (seconds), by seed too
     directory     where the tables are stored
@@ -551,7 +552,7 @@ class _Chain:
         )
 
     def compare(self, wanted: set[tuple[str, str, str]]) -> pd.DataFrame:
-        """The wanted scores of every level: level, layer, layer_index, reference, view, measure, value, status."""
+        """The wanted scores of every level: `level` and the columns of `RunComparison.level`."""
         names = {reference for reference, _, _ in wanted}
         views = [view for view in VIEWS if any(view == wanted_view for _, wanted_view, _ in wanted)]
         measures = [name for name in MEASURES if any(name == measure for _, _, measure in wanted)]

@@ -63,6 +63,7 @@ def similarity(value, *, seeds=(0,), views=VIEWS, measures=FAIR, levels=range(LE
             "measure": measure,
             "value": value(seed, level, index, view, measure),
             "status": "ok",
+            "note": "",
             **fixed,
         }
         for seed, level, (index, layer), view, measure in itertools.product(
@@ -75,14 +76,14 @@ def similarity(value, *, seeds=(0,), views=VIEWS, measures=FAIR, levels=range(LE
 def nulls(scores, null):
     """A table of nulls for a table of scores: the same one for each, or `null(row)`."""
     value = [null(row) for row in scores.itertuples()] if callable(null) else null
-    return scores.drop(columns=["value", "status"]).assign(null=value, null_sd=0.01, shuffles=3)
+    return scores.drop(columns=["value", "status", "note"]).assign(null=value, null_sd=0.01, shuffles=3)
 
 
 def released(scores, value):
     """A table of scores as released: `value(row)` of the right ones, in the view flatten."""
     chosen = scores[scores["measure"].isin(("linear_cka", "nbs")) & (scores["view"] == "flatten")]
     raw = chosen.assign(value=[value(row) for row in chosen.itertuples()], centring="raw")
-    return pd.concat([raw, chosen.assign(centring="columns first")]).drop(columns="status")
+    return pd.concat([raw, chosen.assign(centring="columns first")]).drop(columns=["status", "note"])
 
 
 def level_pairs(distance, *, seeds=(0,), views=("flatten",), measures=FAIR, levels=LEVELS):
@@ -98,6 +99,7 @@ def level_pairs(distance, *, seeds=(0,), views=("flatten",), measures=FAIR, leve
             "measure": measure,
             "value": 1 - distance(seed, x, y, index, measure),
             "status": "ok",
+            "note": "",
         }
         for seed, (x, y), (index, layer), view, measure in itertools.product(
             seeds, itertools.combinations(range(levels + 1), 2), enumerate(LAYERS), views, measures
@@ -121,7 +123,7 @@ def study(pairs, shuffles=10):
             table = shuffled_null(x, y, list(FAIR), view=view, shuffles=shuffles)
             for measure, row in table.iterrows():
                 where = {**place, "reference": "dense", "view": view, "measure": measure}
-                rows.append({**where, "value": row["value"], "status": "ok"})
+                rows.append({**where, "value": row["value"], "status": "ok", "note": ""})
                 null_rows.append({**where, "null": row["null"], "null_sd": row["null_sd"], "shuffles": shuffles})
         for measure, score in released_scores(x, y).items():
             where = {**place, "reference": "dense", "view": "flatten", "measure": measure}
@@ -153,7 +155,7 @@ def everything(seeds=(0,), measures=MEASURES):
     def scores(reference, levels=range(LEVELS + 1), **more):
         table = similarity(value, seeds=seeds, measures=measures, levels=levels, reference=reference, **more)
         forced = (table["measure"] == "mean_cca") & (table["layer_index"] == 0) & (table["view"] == "flatten")
-        return table.assign(status=np.where(forced, "degenerate: p >= n", "ok"))
+        return table.assign(status=np.where(forced, "degenerate", "ok"))
 
     dense = scores("dense")
     dense.loc[dense["level"] == 0, "value"] = np.where(
@@ -162,7 +164,7 @@ def everything(seeds=(0,), measures=MEASURES):
     sibling = scores("sibling", levels=[0]).assign(value=lambda t: np.where(t["measure"] == "gulp", 0.4, 0.6))
     outputs = [
         {"seed": seed, "level": level, "density": density(level), "layer": LAYERS[-1], "layer_index": len(LAYERS) - 1}
-        | {"reference": "dense", "view": "outputs", "measure": measure, "status": "ok"}
+        | {"reference": "dense", "view": "outputs", "measure": measure, "status": "ok", "note": ""}
         | {"value": 1 - 0.01 * level if measure == "prediction_agreement" else 0.01 * level}
         for seed in seeds
         for level in range(LEVELS + 1)
@@ -187,7 +189,7 @@ def everything(seeds=(0,), measures=MEASURES):
             "layer_pairs": pd.DataFrame(
                 [
                     {"seed": seed, "layer_x": LAYERS[x], "layer_y": LAYERS[y], "index_x": x, "index_y": y}
-                    | {"view": "flatten", "measure": measure, "status": "ok"}
+                    | {"view": "flatten", "measure": measure, "status": "ok", "note": ""}
                     | {"value": 1 - 0.1 * abs(x - (0 if measure == "mean_cca" else y))}
                     for seed in seeds
                     for x, y in itertools.product(range(len(LAYERS)), repeat=2)
@@ -197,7 +199,7 @@ def everything(seeds=(0,), measures=MEASURES):
             "corruptions": pd.DataFrame(
                 [
                     {"seed": seed, "corruption": corruption, "strength": strength, "layer": layer}
-                    | {"layer_index": index, "view": "flatten", "measure": measure, "status": "ok"}
+                    | {"layer_index": index, "view": "flatten", "measure": measure, "status": "ok", "note": ""}
                     | {"value": 1 - speed[measure] * strength * 10, "probe_accuracy": 0.9 - 0.2 * strength}
                     for seed in seeds
                     for corruption in ("noise", "truncation")

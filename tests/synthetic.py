@@ -13,7 +13,7 @@ from simprune.store import SeedResult, Store
 LAYERS = ("conv1_relu", "pool1", "conv2_relu", "pool2", "fc1_relu", "fc2_relu", "logits")
 PRUNABLE = {"conv1": 150, "conv2": 2400, "fc1": 48_000, "fc2": 10_080, "logits": 840}
 FIRST_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
-DEGENERATE = "degenerate: p >= n"
+DEGENERATE = "degenerate"
 
 
 def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views=("flatten",)):
@@ -56,11 +56,11 @@ def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views
         for (index, layer), view, (rank, measure) in itertools.product(enumerate(LAYERS), views, enumerate(measures)):
             dip = 1 - abs(index - 3) / 4
             value = 1 - (level / steps) * (0.1 + 0.5 * dip * (rank + 1) / len(measures)) - 0.01 * noise.random()
-            status = "ok; 2 of 16 columns dead in X" if layer == "conv2_relu" else "ok"
+            status, note = "ok", "2 of 16 columns dead in X" if layer == "conv2_relu" else ""
             if measure == "mean_cca" and index < 2:
-                status = DEGENERATE
+                status, note = DEGENERATE, "p >= n"
             if layer == "logits" and level == levels > 0:
-                value, status = np.nan, "undefined: X is constant"
+                value, status, note = np.nan, "undefined", "X is constant"
             similarity.append(
                 {
                     "seed": seed,
@@ -73,6 +73,7 @@ def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views
                     "measure": measure,
                     "value": 1.0 if level == 0 else value,
                     "status": status,
+                    "note": note,
                 }
             )
     experiment = SimpleNamespace(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from simprune import MEASURES, InputError, compare
-from simprune.comparison import COLUMNS, REFERENCES, RunComparison, Snapshot
+from simprune.comparison import COLUMNS, REFERENCES, RunComparison, Snapshot, split_status
 from simprune.representations import VIEWS
 
 OF_REPRESENTATIONS = [name for name, measure in MEASURES.items() if measure.subject == "representations"]
@@ -21,6 +21,10 @@ def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def reading(table, measure):
+    return tuple(table.loc[measure, ["status", "note"]])
+
+
 # Two representations ------------------------------------------------------------------------------------------------
 
 
@@ -28,7 +32,7 @@ def test_a_comparison_is_a_table_of_values_and_statuses_by_measure():
     table = compare(random(30, 5), random(30, 5, seed=1))
     assert table.index.name == "measure"
     assert list(table.index) == OF_REPRESENTATIONS
-    assert list(table.columns) == ["value", "status"]
+    assert list(table.columns) == ["value", "status", "note"]
     assert table.value.dtype == np.float64
     assert (table.status == "ok").all()
 
@@ -168,7 +172,7 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(X, Y, options, messa
 @pytest.mark.parametrize("widths", [(50, 5), (5, 50), (50, 50), (30, 5)])
 def test_cca_with_as_many_columns_as_inputs_is_degenerate_and_has_its_value(widths):
     table = compare(random(30, widths[0]), random(30, widths[1], seed=1))
-    degenerate = set(table.index[table.status == "degenerate: p >= n"])
+    degenerate = set(table.index[(table.status == "degenerate") & (table.note == "p >= n")])
     assert set(CCA) - {"svcca"} <= degenerate <= {*CCA, "linear_regression_r2"}
     assert table.value[["mean_cca", "mean_squared_cca", "pwcca"]].tolist() == [1, 1, 1]
     assert table.value.drop("unit_correlation").notna().all()
@@ -176,7 +180,7 @@ def test_cca_with_as_many_columns_as_inputs_is_degenerate_and_has_its_value(widt
 
 def test_regression_is_degenerate_where_the_predictor_has_as_many_columns_as_inputs():
     narrow, wide = random(30, 5), random(30, 50, seed=1)
-    assert compare(narrow, wide).status["linear_regression_r2"] == "degenerate: p >= n"
+    assert reading(compare(narrow, wide), "linear_regression_r2") == ("degenerate", "p >= n")
     assert compare(narrow, wide).value["linear_regression_r2"] == 1
     assert compare(wide, narrow).status["linear_regression_r2"] == "ok"
 
@@ -185,7 +189,7 @@ def test_a_wide_representation_of_low_rank_is_not_degenerate():
     X = random(30, 3).double() @ random(3, 50).double()
     Y = random(30, 4, seed=1)
     table = compare(X, Y)
-    assert table.status["mean_cca"] == "ok; rank 3 in X"
+    assert reading(table, "mean_cca") == ("ok", "rank 3 in X")
     assert table.value["mean_cca"] < 0.9
 
 
@@ -196,22 +200,22 @@ def test_svcca_of_few_components_is_not_degenerate_however_wide():
 
 def test_a_rank_of_n_minus_1_is_degenerate_without_more_columns_than_inputs():
     table = compare(random(30, 29), random(30, 5))
-    assert table.status["mean_cca"] == "degenerate: rank = n - 1"
+    assert reading(table, "mean_cca") == ("degenerate", "rank = n - 1")
     assert table.value["mean_cca"] == 1
 
 
 def test_correlations_that_are_1_by_dimension_alone_are_counted():
     table = compare(random(30, 20), random(30, 15, seed=1))
-    assert table.status["mean_cca"] == "ok; 6 of 15 correlations are 1 by dimension alone"
+    assert reading(table, "mean_cca") == ("ok", "6 of 15 correlations are 1 by dimension alone")
 
 
 def test_dead_columns_and_rank_are_told_where_they_count():
     X, Y = random(30, 6), random(30, 6, seed=1)
     X[:, 1], Y[:, 2:4], Y[:, 5] = 0, 7, Y[:, 4]
-    status = compare(X, Y).status
-    assert status["mean_cca"] == "ok; rank 5 in X, 1 of 6 columns dead; rank 3 in Y, 2 of 6 columns dead"
-    assert status["unit_correlation"] == "ok; 1 of 6 units constant in X; 2 of 6 units constant in Y"
-    assert status["linear_cka"] == "ok"
+    table = compare(X, Y)
+    assert reading(table, "mean_cca") == ("ok", "rank 5 in X, 1 of 6 columns dead; rank 3 in Y, 2 of 6 columns dead")
+    assert reading(table, "unit_correlation") == ("ok", "1 of 6 units constant in X; 2 of 6 units constant in Y")
+    assert table.status["linear_cka"] == "ok"
 
 
 @pytest.mark.parametrize("constant", [0, 0.1, 1e3])
@@ -221,21 +225,21 @@ def test_a_constant_representation_has_no_score_and_says_so(constant, shape, vie
     X, constant = random(*shape), torch.full(shape, constant)
     for table in (compare(X, constant, view=view), compare(constant, X, view=view)):
         assert table.value.isna().all()
-        assert (table.status == "undefined: constant representation").all()
+        assert (table[["status", "note"]] == ["undefined", "constant representation"]).all(axis=None)
 
 
 def test_inputs_without_a_pattern_are_counted():
     X, Y = random(30, 6), random(30, 6, seed=1)
     X[:4] = 0
     X[4] = 2.5
-    status = compare(X, Y).status
-    assert status["rsa"] == "ok; 5 of 30 inputs left out: constant pattern"
-    assert status["jaccard_knn"] == "ok; 4 of 30 inputs all 0"
+    table = compare(X, Y)
+    assert reading(table, "rsa") == ("ok", "5 of 30 inputs left out: constant pattern")
+    assert reading(table, "jaccard_knn") == ("ok", "4 of 30 inputs all 0")
 
 
 def test_rsa_of_a_single_unit_is_undefined():
     table = compare(random(30, 1), random(30, 5))
-    assert table.status["rsa"] == "undefined: fewer than 3 inputs have patterns that are not constant"
+    assert reading(table, "rsa") == ("undefined", "fewer than 3 inputs have patterns that are not constant")
     assert math.isnan(table.value["rsa"])
 
 
@@ -243,19 +247,28 @@ def test_rbf_cka_of_mostly_equal_inputs_is_undefined():
     X = torch.zeros(30, 5)
     X[:5] = random(5, 5)
     table = compare(X, random(30, 5))
-    assert table.status["rbf_cka"] == "undefined: the median distance between inputs is 0"
+    assert reading(table, "rbf_cka") == ("undefined", "the median distance between inputs is 0")
     assert table.status["linear_cka"] == "ok"
 
 
 def test_units_that_do_not_correspond_are_not_correlated():
-    status = compare(random(30, 5), random(30, 6)).status
-    assert status["unit_correlation"] == "undefined: 5 units against 6"
-    status = compare(random(30, 5, 2, 2), random(30, 5, 3, 3)).status
-    assert status["unit_correlation"] == "undefined: maps of (2, 2) against (3, 3) positions"
+    table = compare(random(30, 5), random(30, 6))
+    assert reading(table, "unit_correlation") == ("undefined", "5 units against 6")
+    table = compare(random(30, 5, 2, 2), random(30, 5, 3, 3))
+    assert reading(table, "unit_correlation") == ("undefined", "maps of (2, 2) against (3, 3) positions")
 
 
 def test_few_inputs_have_fewer_neighbours():
-    assert compare(random(4, 3), random(4, 3, seed=1)).status["jaccard_knn"] == "ok; 3 neighbours"
+    assert reading(compare(random(4, 3), random(4, 3, seed=1)), "jaccard_knn") == ("ok", "3 neighbours")
+
+
+def test_a_status_that_held_notes_is_split_into_a_word_and_a_note():
+    old = ["ok", "ok; rank 107 in X, 13 of 120 columns dead", "degenerate: p >= n; rank 3 in Y", "undefined: 5: 6; 7"]
+    table = split_status(pd.DataFrame({"value": 0.5, "status": old, "inputs": 7}))
+    assert list(table.columns) == ["value", "status", "note", "inputs"]
+    assert list(table.status) == ["ok", "ok", "degenerate", "undefined"]
+    assert list(table.note) == ["", "rank 107 in X, 13 of 120 columns dead", "p >= n; rank 3 in Y", "5: 6; 7"]
+    assert split_status(table) is table and "note" not in split_status(pd.DataFrame({"density": [0.5]}))
 
 
 def test_a_decomposition_that_fails_gives_a_status(monkeypatch):
@@ -265,7 +278,7 @@ def test_a_decomposition_that_fails_gives_a_status(monkeypatch):
     X, Y = random(30, 5), random(30, 5, seed=1)
     monkeypatch.setattr(torch.linalg, "svdvals", fail)
     table = compare(X, Y)
-    assert table.status["nbs"] == "undefined: the decomposition did not converge"
+    assert reading(table, "nbs") == ("undefined", "the decomposition did not converge")
     assert table.status["linear_cka"] == "ok"
 
 
@@ -316,7 +329,7 @@ def test_each_score_is_that_of_comparing_the_two_layers():
             for view in VIEWS:
                 expected = compare(activations, snapshot(2).activations[layer], view=view, seed=5)
                 got = table.loc[(reference, layer, view)].set_index("measure").loc[expected.index]
-                pd.testing.assert_frame_equal(got[["value", "status"]], expected)
+                pd.testing.assert_frame_equal(got[["value", "status", "note"]], expected)
 
 
 def test_the_reference_is_x_of_asymmetric_measures():
@@ -347,7 +360,7 @@ def test_the_dense_network_is_its_own_level_0():
     table = RunComparison({"dense": snapshot(0)}, views=VIEWS, labels=LABELS).level(snapshot(0))
     best = table.measure.map(lambda name: MEASURES[name].best)
     all_zero = (snapshot(0).activations["fc"] == 0).all(1).double().mean()
-    blind = (table.measure == "second_order_cosine") & table.status.str.contains("inputs all 0")
+    blind = (table.measure == "second_order_cosine") & table.note.str.contains("inputs all 0")
     assert table.value[~blind].to_numpy() == pytest.approx(best[~blind].to_numpy(), abs=1e-6)
     assert all_zero < 0.2
 
@@ -378,10 +391,11 @@ def test_a_diverged_network_has_undefined_scores_and_stops_nothing():
     broken.activations["logits"][:2, 0] = math.inf
     comparison = RunComparison({"dense": snapshot(0)}, previous=True, labels=LABELS)
     table = comparison.level(broken).set_index("layer")
-    assert (table.loc["fc"].status == "undefined: 1 NaN or infinite activations").all()
-    assert table.loc["conv"].status.str.startswith("ok").any()
+    assert (table.loc["fc"][["status", "note"]] == ["undefined", "1 NaN or infinite activations"]).all(axis=None)
+    assert table.loc["conv"].status.eq("ok").any()
     outputs = table[table.view == "outputs"]
-    assert outputs.value.isna().all() and (outputs.status == "undefined: 2 NaN or infinite logits").all()
+    assert outputs.value.isna().all() and set(outputs.status) == {"undefined"}
+    assert set(outputs.note) == {"2 NaN or infinite logits"}
     after = comparison.level(snapshot(2))
     assert after[(after.reference == "previous") & (after.layer == "fc")].value.isna().all()
     assert after[(after.reference == "dense") & (after.layer == "fc")].value.notna().any()

@@ -85,14 +85,14 @@ def same(table, expected):
 
 COLUMNS = {
     "nulls": "level layer layer_index reference view measure null null_sd shuffles",
-    "samples": "level layer layer_index reference view measure inputs draw value status",
-    "level_pairs": "level_x level_y layer layer_index view measure value status",
-    "layer_pairs": "layer_x layer_y index_x index_y view measure value status",
-    "corruptions": "corruption strength layer layer_index view measure value status probe_accuracy",
+    "samples": "level layer layer_index reference view measure inputs draw value status note",
+    "level_pairs": "level_x level_y layer layer_index view measure value status note",
+    "layer_pairs": "layer_x layer_y index_x index_y view measure value status note",
+    "corruptions": "corruption strength layer layer_index view measure value status note probe_accuracy",
     "spectral": "level layer layer_index reference alpha p value",
     "released": "level layer layer_index reference view measure centring value",
 }
-NUMBERS = {"value", "status", "null", "null_sd", "shuffles", "probe_accuracy"}
+NUMBERS = {"value", "status", "note", "null", "null_sd", "shuffles", "probe_accuracy"}
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -204,7 +204,7 @@ def test_every_layer_of_identical_networks_is_its_own_best_match(run):
 
 def test_layers_with_other_maps_have_no_units_in_common(run):
     rows = diagnostics.layer_pairs(run).query("layer_x == 'maps' and layer_y == 'units'").set_index(["measure", "view"])
-    assert rows.loc[("permutation_matching", "flatten"), "status"].startswith("undefined: maps of")
+    assert rows.loc[("permutation_matching", "flatten"), "note"].startswith("maps of")
     assert rows.loc[("permutation_matching", "pooled"), "value"] > 0
 
 

@@ -81,7 +81,7 @@ def test_a_score_that_is_not_ok_has_no_rank(values):
     table = scores(nbs=values, svcca=np.append(values[:-1], 9))
     table.loc[table.index[-1], "status"] = synthetic.DEGENERATE
     assert rank_agreement(table).loc["nbs", "svcca"] == pytest.approx(1)
-    table.loc[table.index[-1], "status"] = "ok; rank 3 in X"
+    table.loc[table.index[-1], ["status", "note"]] = ["ok", "rank 3 in X"]
     assert rank_agreement(table).loc["nbs", "svcca"] < 1
 
 

@@ -164,12 +164,12 @@ def test_remarks_count_the_scores_by_status(results):
     text = findings.remarks_sentence(results)
     # mean CCA is degenerate in 2 layers, all five have no value in the logits at the last level; 3 seeds, 13 levels.
     assert "1,365 scores, 93 have a status other than ok" in text
-    assert f"“{synthetic.DEGENERATE}” (78)" in text and "“undefined: X is constant” (15)" in text
+    assert "“degenerate: p >= n” (78)" in text and "“undefined: X is constant” (15)" in text
     assert findings.remarks_table(results)["scores"].sum() == 93
 
 
 def test_a_run_without_remarks_says_so(results):
-    results.similarity["status"] = "ok; rank 9 in X"
+    results.similarity["status"], results.similarity["note"] = "ok", "rank 9 in X"
     assert findings.remarks_sentence(results) == "All scores have the status ok."
     assert findings.remarks_table(results).empty
 
@@ -241,7 +241,7 @@ def test_small_runs_have_all_sentences(results):
 def test_comparisons_stand_side_by_side():
     index = pd.Index(["nbs", "mean_cca"], name="measure")
     tables = {
-        "a": pd.DataFrame({"value": [0.5, 1.0], "status": ["ok", "degenerate: p >= n"]}, index=index),
+        "a": pd.DataFrame({"value": [0.5, 1.0], "status": ["ok", "degenerate"]}, index=index),
         "b": pd.DataFrame({"value": [0.25, np.nan], "status": ["ok", "constant"]}, index=index),
     }
     shown = findings.side_by_side(tables)

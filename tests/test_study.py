@@ -54,7 +54,7 @@ def test_the_tables_are_tidy_and_complete(small):
         "seed", "level", "density", "sparsity", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds",
     ]  # fmt: skip
     assert list(results.similarity.columns) == [
-        "seed", "level", "density", "layer", "layer_index", "reference", "view", "measure", "value", "status",
+        "seed", "level", "density", "layer", "layer_index", "reference", "view", "measure", "value", "status", "note",
     ]  # fmt: skip
     assert list(results.sparsity.columns) == ["seed", "level", "layer", "weights", "kept", "density"]
     assert list(results.performance["level"]) == [0, 1, 2]

@@ -26,6 +26,7 @@ from simprune.disagreement.scores import (
     is_ok,
     procedures,
     ranked,
+    stated,
     verdicts,
 )
 from simprune.disagreement.shares import (
@@ -85,6 +86,7 @@ __all__ = [
     "seed_intervals",
     "source_shares",
     "spectral_shares",
+    "stated",
     "study_agreement",
     "variance_shares",
     "verdicts",

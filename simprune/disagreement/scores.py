@@ -23,14 +23,20 @@ LEAST_SCALE = 0.01
 CELL = ["seed", "level", "density", "layer", "layer_index"]
 
 
-def verdicts(status: pd.Series) -> pd.Series:
-    """What each status says of its value; the notes that may follow a semicolon are left out."""
-    return status.str.replace(r";.*", "", regex=True)
+def stated(scores: pd.DataFrame) -> pd.Series:
+    """Status and note of each score as one text: "ok; rank 3 in X", "degenerate: p >= n"."""
+    between = np.where(is_ok(scores["status"]), "; ", ": ")
+    return scores["status"].where(scores["note"] == "", scores["status"] + between + scores["note"])
+
+
+def verdicts(scores: pd.DataFrame) -> pd.Series:
+    """The status of each score and, where it is not ok, why: the first of its notes."""
+    return stated(scores).str.replace(r";.*", "", regex=True)
 
 
 def is_ok(status: pd.Series) -> pd.Series:
     """Whether each value can be taken at face value."""
-    return verdicts(status) == "ok"
+    return status == "ok"
 
 
 def as_similarity(measure: pd.Series, value: pd.Series) -> pd.Series:

@@ -75,7 +75,7 @@ def profile_table(results: "Results", *, density: float = 0.1, **choice) -> pd.D
 def remarks_table(results: "Results", **choice) -> pd.DataFrame:
     """Every status other than "ok" without its notes: in which measure and layer it occurs, and in how many scores."""
     scores = select(results, **choice)
-    marked = scores[~is_ok(scores["status"])].assign(status=lambda table: verdicts(table["status"]))
+    marked = scores[~is_ok(scores["status"])].assign(status=verdicts)
     counts = marked.groupby(["measure", "layer_index", "status"], sort=False).size().rename("scores").to_frame()
     counts = counts.reset_index("status")
     return _with_names(counts, results, **choice)
@@ -191,14 +191,14 @@ def _seeds(results: "Results") -> str:
 
 def remarks_sentence(results: "Results", **choice) -> str:
     """How many scores have a status other than "ok", and which."""
-    status = select(results, **choice)["status"]
-    counts = verdicts(status[~is_ok(status)]).value_counts()
+    scores = select(results, **choice)
+    counts = verdicts(scores[~is_ok(scores["status"])]).value_counts()
     if counts.empty:
         return "All scores have the status ok."
     named = [f"“{name}” ({count:,})" for name, count in counts.head(3).items()]
     if len(counts) > 3:
         named.append(f"{len(counts) - 3} others")
-    return f"Of {len(status):,} scores, {counts.sum():,} have a status other than ok: {listed(named)}."
+    return f"Of {len(scores):,} scores, {counts.sum():,} have a status other than ok: {listed(named)}."
 
 
 def accuracy_sentence(results: "Results") -> str:

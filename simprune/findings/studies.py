@@ -10,6 +10,7 @@ import pandas as pd
 
 from simprune.comparison import RunComparison
 from simprune.data import DATASETS
+from simprune.disagreement import is_ok
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,
@@ -187,7 +188,7 @@ def one_of_each_family(results: "Results", measures: Sequence[str] | None = None
     """At most three similarities of different families: of each the one with the most scores that are ok."""
     scores = select(results, measures, view)
     scores = scores[~scores["measure"].map(lambda name: MEASURES[name].is_distance)]
-    sound = scores["status"].str.startswith("ok").groupby(scores["measure"], sort=False).mean()
+    sound = is_ok(scores["status"]).groupby(scores["measure"], sort=False).mean()
     families = sound.groupby(sound.index.map(lambda name: MEASURES[name].family), sort=False)
     return list(families.idxmax())[:COLUMNS]
 

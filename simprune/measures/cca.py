@@ -13,21 +13,21 @@ VARIANCE_KEPT = 0.99
 TIED = 1e-9
 
 
-def _status(pair: Pair, x_directions: int, y_directions: int) -> str:
-    """Say where numbers of directions alone force some of the correlations to be 1."""
+def _reading(pair: Pair, x_directions: int, y_directions: int) -> tuple[str, str]:
+    """Status and note: where numbers of directions alone force correlations to be 1."""
     room = pair.rows - 1
     forced = x_directions + y_directions - room
     if forced > 0 and pair.wide:
-        return noted("degenerate: p >= n", *rank_notes(pair))
+        return "degenerate", noted("p >= n", *rank_notes(pair))
     if max(x_directions, y_directions) >= room:
-        return noted("degenerate: rank = n - 1", *rank_notes(pair))
+        return "degenerate", noted("rank = n - 1", *rank_notes(pair))
     count = min(x_directions, y_directions)
     note = f"{forced} of {count} correlations are 1 by dimension alone" if forced > 0 else ""
-    return noted("ok", note, *rank_notes(pair))
+    return "ok", noted(note, *rank_notes(pair))
 
 
-def _full_status(pair: Pair) -> str:
-    return _status(pair, pair.x.rank, pair.y.rank)
+def _full_reading(pair: Pair) -> tuple[str, str]:
+    return _reading(pair, pair.x.rank, pair.y.rank)
 
 
 def _saturated(pair: Pair) -> bool:
@@ -38,20 +38,20 @@ def _saturated(pair: Pair) -> bool:
 def mean_cca(pair: Pair) -> Score:
     """Sum of the canonical correlations / min(r_x, r_y)."""
     value = 1.0 if _saturated(pair) else float(pair.canonical[0].mean())
-    return Score(value, _full_status(pair))
+    return Score(value, *_full_reading(pair))
 
 
 def mean_squared_cca(pair: Pair) -> Score:
     """Sum of the squared canonical correlations / min(r_x, r_y)."""
     value = 1.0 if _saturated(pair) else float(pair.squared.sum()) / min(pair.squared.shape)
-    return Score(value, _full_status(pair))
+    return Score(value, *_full_reading(pair))
 
 
 def svcca(pair: Pair) -> Score:
     """Mean canonical correlation of the fewest principal components that keep 99 % of the variance of each."""
     kept = [_components(side.variances) for side in (pair.x, pair.y)]
     values = torch.linalg.svdvals(pair.overlap[: kept[0], : kept[1]])
-    return Score(float(values.mean()), _status(pair, *kept))
+    return Score(float(values.mean()), *_reading(pair, *kept))
 
 
 def _components(variances: torch.Tensor) -> int:
@@ -67,7 +67,7 @@ def pwcca(pair: Pair) -> Score:
     are unique but for a rotation, which these weights would see: they are taken along the principal axes of X.
     """
     if _saturated(pair):
-        return Score(1.0, _full_status(pair))
+        return Score(1.0, *_full_reading(pair))
     correlations, vectors = pair.canonical
     tied = int((correlations > 1 - TIED).sum())
     if tied > 1:
@@ -78,14 +78,14 @@ def pwcca(pair: Pair) -> Score:
     else:
         variates = pair.x.left @ vectors
         weights = sum((variates.T @ block).abs().sum(1) for block in pair.x.centred_columns())
-    return Score(float(weights @ correlations / weights.sum()), _full_status(pair))
+    return Score(float(weights @ correlations / weights.sum()), *_full_reading(pair))
 
 
 def eigenspace_overlap(pair: Pair) -> Score:
     """Squared Frobenius norm of U_x' U_y / max(r_x, r_y): the share of the larger space in the other."""
     ranks = pair.x.rank, pair.y.rank
     shared = min(ranks) if _saturated(pair) else float(pair.squared.sum())
-    return Score(shared / max(ranks), _full_status(pair))
+    return Score(shared / max(ranks), *_full_reading(pair))
 
 
 MEASURES = (

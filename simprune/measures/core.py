@@ -24,20 +24,25 @@ SUBSPACE = frozenset(INVARIANCES)
 
 
 class Score(NamedTuple):
-    """A value and how to read it: a status that starts with "ok", "degenerate" or "undefined"."""
+    """A value, how to read it, and what else to know about it.
+
+    status   "ok"; "degenerate": numbers of inputs and units alone dictate the value; "undefined": it is nan
+    note     why it is not ok, and remarks; joined by "; "
+    """
 
     value: float
-    status: str = "ok"
+    status: Literal["ok", "degenerate", "undefined"] = "ok"
+    note: str = ""
 
 
 def undefined(reason: str) -> Score:
-    """The score that there is not, and why."""
-    return Score(float("nan"), f"undefined: {reason}")
+    """The score of a pair that has none, and why."""
+    return Score(float("nan"), "undefined", reason)
 
 
-def noted(verdict: str, *notes: str) -> str:
-    """A status: the verdict, and what else to know about the score."""
-    return "; ".join([verdict, *(note for note in notes if note)])
+def noted(*notes: str) -> str:
+    """Several notes as one; empty ones are left out."""
+    return "; ".join(note for note in notes if note)
 
 
 @dataclass(frozen=True)
@@ -176,14 +181,14 @@ def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
 
 
 def score_of(measure: Measure, pair: Pair) -> Score:
-    """The score of a pair of representations; where there is none, nan and a status that says why."""
+    """The score of a pair of representations; where there is none, nan and a note that says why."""
     if pair.x.rank == 0 or pair.y.rank == 0:
         return undefined("constant representation")
     try:
         score = measure.score(pair)
     except torch.linalg.LinAlgError:
         return undefined("the decomposition did not converge")
-    if score.value != score.value and not score.status.startswith("undefined"):
+    if score.value != score.value and score.status != "undefined":
         return undefined("not a number")
     return score
 

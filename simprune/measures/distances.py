@@ -61,7 +61,7 @@ def rsa(pair: Pair) -> Score:
     """Spearman's correlation of the two upper triangles of dissimilarities, 1 - Pearson between inputs' patterns.
 
     An input with a constant pattern in either representation has no correlation with any other: it is left out
-    of both, and the status counts how many were.
+    of both, and the note counts how many were.
     """
     x, y = pair.features(dissimilarities)
     kept = ~(x.constant | y.constant)
@@ -74,7 +74,7 @@ def rsa(pair: Pair) -> Score:
     if norms == 0:
         return undefined("all dissimilarities are equal")
     note = f"{left_out} of {len(kept)} inputs left out: constant pattern" if left_out else ""
-    return Score(float(x.ranks @ y.ranks) / norms, noted("ok", note, pair.draw_note))
+    return Score(float(x.ranks @ y.ranks) / norms, note=noted(note, pair.draw_note))
 
 
 def centred_distances(representation: Representation) -> Symmetric:
@@ -88,7 +88,7 @@ def distance_correlation(pair: Pair) -> Score:
     norms = x.norm * y.norm
     if norms == 0:
         return undefined("all distances between inputs are equal")
-    return Score(max(0.0, x.inner(y) / norms) ** 0.5, noted("ok", pair.draw_note))
+    return Score(max(0.0, x.inner(y) / norms) ** 0.5, note=pair.draw_note)
 
 
 MEASURES = (

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simprune.measures.core import SHAPE, Measure, Pair, Score, noted, undefined
+from simprune.measures.core import SHAPE, Measure, Pair, Score, undefined
 from simprune.measures.geometry import Symmetric, centred_twice, squared_distances, upper
 from simprune.representations import Representation
 
@@ -89,7 +89,7 @@ def rbf_cka(pair: Pair) -> Score:
     x, y = pair.features(gaussian_kernel)
     if x.norm == 0 or y.norm == 0:
         return undefined("the median distance between inputs is 0")
-    return Score(x.inner(y) / (x.norm * y.norm), noted("ok", pair.draw_note))
+    return Score(x.inner(y) / (x.norm * y.norm), note=pair.draw_note)
 
 
 MEASURES = (

@@ -51,7 +51,7 @@ def units(representation: Representation) -> Units:
 
 
 def unit_correlation(pair: Pair) -> Score:
-    """Mean correlation of unit i of X with unit i of Y; a constant unit correlates 0, and the status counts them."""
+    """Mean correlation of unit i of X with unit i of Y; a constant unit correlates 0, and the note counts them."""
     if problem := _mismatch(pair):
         return undefined(problem)
     count, others = (side.activations.shape[1] for side in (pair.x, pair.y))
@@ -59,13 +59,13 @@ def unit_correlation(pair: Pair) -> Score:
         return undefined(f"{count} units against {others}")
     products = sum(torch.linalg.vecdot(x, y, dim=0) for x, y in _centred(pair))
     x_inverse, y_inverse = _inverse_lengths(pair)
-    return Score(float((products * x_inverse * y_inverse).mean()), _status(pair))
+    return Score(float((products * x_inverse * y_inverse).mean()), note=_note(pair))
 
 
 def permutation_matching(pair: Pair) -> Score:
     """Mean correlation of units after the one-to-one matching that makes it largest, of min(p, q) pairs.
 
-    Constant units correlate 0; the status counts them.
+    Constant units correlate 0; the note counts them.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -77,7 +77,7 @@ def permutation_matching(pair: Pair) -> Score:
     x_inverse, y_inverse = _inverse_lengths(pair)
     correlations = (products * x_inverse[:, None] * y_inverse).cpu().numpy()
     chosen = linear_sum_assignment(correlations, maximize=True)
-    return Score(float(correlations[chosen].mean()), _status(pair))
+    return Score(float(correlations[chosen].mean()), note=_note(pair))
 
 
 def _mismatch(pair: Pair) -> str:
@@ -105,10 +105,10 @@ def _inverse_lengths(pair: Pair) -> Iterator[Tensor]:
         yield torch.where(lengths == 0, 0.0, 1 / torch.where(lengths == 0, 1.0, lengths))
 
 
-def _status(pair: Pair) -> str:
+def _note(pair: Pair) -> str:
     sides = (("X", pair.x), ("Y", pair.y))
     counts = ((name, side.feature(units).constant, side.activations.shape[1]) for name, side in sides)
-    return noted("ok", *(f"{dead} of {count} units constant in {name}" for name, dead, count in counts if dead))
+    return noted(*(f"{dead} of {count} units constant in {name}" for name, dead, count in counts if dead))
 
 
 MEASURES = (

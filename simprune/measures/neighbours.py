@@ -52,7 +52,7 @@ def jaccard_knn(pair: Pair) -> Score:
     x, y = pair.features(neighbourhood)
     shared = _repeated(x.nearest, y.nearest).sum(1).double()
     size = x.nearest.shape[1]
-    return Score(float((shared / (2 * size - shared)).mean()), _status(pair, x, y))
+    return Score(float((shared / (2 * size - shared)).mean()), note=_note(pair, x, y))
 
 
 def second_order_cosine(pair: Pair) -> Score:
@@ -67,7 +67,7 @@ def second_order_cosine(pair: Pair) -> Score:
     x_similar, y_similar = x.to(union) * once, y.to(union) * once
     lengths = x_similar.norm(dim=1) * y_similar.norm(dim=1)
     angles = (x_similar * y_similar).sum(1) / torch.where(lengths == 0, 1.0, lengths)
-    return Score(float(angles.mean()), _status(pair, x, y))
+    return Score(float(angles.mean()), note=_note(pair, x, y))
 
 
 def _repeated(x: Tensor, y: Tensor) -> Tensor:
@@ -75,11 +75,10 @@ def _repeated(x: Tensor, y: Tensor) -> Tensor:
     return (y[:, :, None] == x[:, None, :]).any(2)
 
 
-def _status(pair: Pair, x: Neighbourhood, y: Neighbourhood) -> str:
+def _note(pair: Pair, x: Neighbourhood, y: Neighbourhood) -> str:
     rows, size = x.nearest.shape
     count = int((x.empty | y.empty).sum())
     return noted(
-        "ok",
         f"{size} neighbours" if size < NEIGHBOURS else "",
         f"{count} of {rows} inputs all 0" if count else "",
         pair.draw_note,

@@ -15,10 +15,10 @@ GULP_REGULARISATION = 1e-2
 def linear_regression_r2(pair: Pair) -> Score:
     """|U_y' Xc|^2 / |Xc|^2: in-sample share of the variance of X (reference) that is linear in Y."""
     if pair.y.saturated:
-        verdict = "degenerate: p >= n" if pair.y.columns >= pair.rows else "degenerate: rank = n - 1"
-        return Score(1.0, noted(verdict, *rank_notes(pair)))
+        reason = "p >= n" if pair.y.columns >= pair.rows else "rank = n - 1"
+        return Score(1.0, "degenerate", noted(reason, *rank_notes(pair)))
     explained = pair.x.variances @ pair.squared.sum(1)
-    return Score(float(explained / pair.x.variances.sum()), noted("ok", *rank_notes(pair)))
+    return Score(float(explained / pair.x.variances.sum()), note=noted(*rank_notes(pair)))
 
 
 def gulp(pair: Pair) -> Score:

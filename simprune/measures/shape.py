@@ -6,7 +6,7 @@ root, 1e-7 to 1e-6, has distance 0.
 
 import math
 
-from simprune.measures.core import SHAPE, Measure, Pair, Score, noted
+from simprune.measures.core import SHAPE, Measure, Pair, Score
 from simprune.representations import EPS
 
 # Beyond rounding no value is above 1; one that is gets clipped and says so.
@@ -20,22 +20,22 @@ def nbs(pair: Pair) -> Score:
 
 def procrustes_distance(pair: Pair) -> Score:
     """sqrt(2 - 2 nbs): the length left between centred, unit-norm X and Y after the best rotation."""
-    cosine, status = _cosine(pair)
-    return Score(math.sqrt(2 - 2 * cosine), status)
+    cosine, note = _cosine(pair)
+    return Score(math.sqrt(2 - 2 * cosine), note=note)
 
 
 def angular_procrustes(pair: Pair) -> Score:
     """arccos(nbs), in radians: a metric."""
-    cosine, status = _cosine(pair)
-    return Score(math.acos(cosine), status)
+    cosine, note = _cosine(pair)
+    return Score(math.acos(cosine), note=note)
 
 
 def _cosine(pair: Pair) -> tuple[float, str]:
-    """nbs for a root or arccos: 1 where it is 1 within the rounding of a sum over rows."""
+    """nbs for a root or arccos: 1 where it is 1 within the rounding of a sum over rows; and a note."""
     value = nbs(pair).value
     if value > 1 + CLIP_REPORTED:
-        return 1.0, noted("ok", f"cosine clipped from {value:.10f}")
-    return (1.0 if value >= 1 - EPS * pair.rows else value), "ok"
+        return 1.0, f"cosine clipped from {value:.10f}"
+    return (1.0 if value >= 1 - EPS * pair.rows else value), ""
 
 
 MEASURES = (

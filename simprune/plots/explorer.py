@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simprune.data import DATASETS
-from simprune.disagreement import is_ok, verdicts
+from simprune.disagreement import is_ok, stated
 from simprune.errors import InputError
 from simprune.findings import densities, layers_in, listed, measures_in, named, over_seeds, percent, select, title
 from simprune.measures import MEASURES
@@ -137,7 +137,7 @@ def _scores(results: "Results", view: str, statuses: dict[str, int]) -> dict[str
     for measure in measures_in(table):
         chosen = table[table["measure"] == measure]
         summary = over_seeds(chosen, ["level", "layer_index"])
-        status = chosen.groupby(["level", "layer_index"])["status"].agg(_one_status)
+        status = chosen.assign(status=stated).groupby(["level", "layer_index"])["status"].agg(_one_status)
         scores[measure] = {
             "title": title(measure),
             "distance": MEASURES[measure].is_distance,
@@ -152,7 +152,7 @@ def _scores(results: "Results", view: str, statuses: dict[str, int]) -> dict[str
 def _one_status(statuses: pd.Series) -> str:
     """The status of several seeds: theirs if it is one, else their verdicts."""
     unique = statuses.unique()
-    return unique[0] if len(unique) == 1 else " or ".join(dict.fromkeys(verdicts(statuses)))
+    return unique[0] if len(unique) == 1 else " or ".join(dict.fromkeys(text.split(";")[0] for text in unique))
 
 
 def _thousandths(values: pd.Series | np.ndarray) -> list[int | None]:
