@@ -1,20 +1,24 @@
-"""Representations: the activations of named layers, their views as matrices, and their one decomposition.
+"""Representations: activations of layers, their views as matrices, and their one decomposition.
 
 A comparison needs of each representation only what `Representation` holds, so that the work on it is done once,
 however many others it is compared with. All of it is in float64, on the device of the activations.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from simprune.activations import extract, tensor_of  # noqa: F401 (extract: where users look for it)
 from simprune.errors import InputError, check_choice
 
 VIEWS = ("flatten", "channels", "pooled")
+# Of tokens also one alone: "token", the first, where most transformers have their class token, or "token[k]".
+TOKEN = re.compile(r"token(?:\[(-?\d+)\])?")
 
 EPS = torch.finfo(torch.float64).eps
 # A pass over squares (Gram matrix, covariance) settles directions down to this share of the largest: to about 1e-9.
@@ -28,71 +32,10 @@ DRAWN_POSITIONS = 2_000
 DRAWN_INPUTS = 10_000
 
 
-# ---------------------------------------------------------------------------------------- activations
-
-
-def extract(
-    network: nn.Module, inputs: Tensor, layers: Sequence[str] | None = None, batch_size: int = 500
-) -> dict[str, Tensor]:
-    """Return the activations of `layers` on `inputs`: layer -> tensor n x ..., in network order.
-
-    `inputs` is n x c x h x w (anything the network takes, n first) and goes to the network's device batch by
-    batch; the activations stay there. `layers` are submodule names; by default those in `network.probed`.
-    The network runs in evaluation mode without gradients and is left in the mode in which it came.
-    Raises InputError for an unknown layer, and for one that does not run exactly once or returns no tensor.
-    """
-    if layers is None:
-        if not hasattr(network, "probed"):
-            raise InputError("layers: this network names no layers to probe, so give the submodule names")
-        layers = network.probed
-    modules = dict(network.named_modules())
-    for layer in layers:
-        check_choice("layers", layer, [name for name in modules if name])
-    if batch_size < 1:
-        raise InputError(f"batch_size: {batch_size!r} is not at least 1")
-    if len(inputs) == 0:
-        raise InputError("inputs: there is none")
-
-    device = next((parameter.device for parameter in network.parameters()), inputs.device)
-    collected: dict[str, Tensor] = {}
-    filled = dict.fromkeys(layers, 0)
-    start = 0
-
-    def collect(layer: str, output: object) -> None:
-        if not isinstance(output, Tensor):
-            raise InputError(f"layers: {layer!r} returns a {type(output).__name__}, not a tensor")
-        if layer not in collected:
-            collected[layer] = output.new_empty((len(inputs), *output.shape[1:]))
-        if filled[layer] != start:
-            raise InputError(f"layers: {layer!r} runs more than once in a forward pass, so probe its container")
-        # Copied here and now: a following in-place ReLU would overwrite the output.
-        collected[layer][start : start + len(output)] = output
-        filled[layer] += len(output)
-
-    def hook(layer: str) -> Callable[..., None]:
-        return lambda module, args, output: collect(layer, output)
-
-    training = {module: module.training for module in modules.values()}
-    handles = [modules[layer].register_forward_hook(hook(layer)) for layer in layers]
-    try:
-        network.eval()
-        with torch.no_grad():
-            for start in range(0, len(inputs), batch_size):
-                network(inputs[start : start + batch_size].to(device))
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in training.items():
-            module.training = mode
-    for layer in layers:
-        if filled[layer] != len(inputs):
-            raise InputError(f"layers: {layer!r} does not run in the forward pass")
-    return {name: collected[name] for name in modules if name in collected}
-
-
 def as_activations(array: object, name: str) -> Tensor:
     """Return an array or tensor as a tensor of activations n x p or n x c x h x w of a float dtype.
 
+    Tokens, n x t x d, become maps of d channels, t high and 1 wide: n x d x t x 1.
     Raises InputError, naming it `name`, for another number of dimensions, no columns, and values that are not real
     numbers. NaN and infinite ones pass: `nonfinite` counts them.
     """
@@ -100,26 +43,32 @@ def as_activations(array: object, name: str) -> Tensor:
         # Of other things NumPy would try to make an array, however long that takes: of range(10**9), for one.
         if not (isinstance(array, Tensor | list | tuple) or hasattr(array, "__array__")):
             raise TypeError
-        tensor = array.detach() if isinstance(array, Tensor) else _tensor(np.asarray(array))
+        tensor = array.detach() if isinstance(array, Tensor) else tensor_of(np.asarray(array))
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"{name}: this {type(array).__name__} is not an array of numbers") from None
     if tensor.is_complex() or tensor.dtype == torch.bool:
         raise InputError(f"{name}: values of type {tensor.dtype} are not real numbers")
-    if tensor.ndim not in (2, 4):
-        raise InputError(f"{name}: shape {tuple(tensor.shape)} is neither n x p nor n x c x h x w")
+    if tensor.ndim not in (2, 3, 4):
+        raise InputError(f"{name}: shape {tuple(tensor.shape)} is none of n x p, n x t x d (tokens), n x c x h x w")
     if math.prod(tensor.shape[1:]) == 0:
         raise InputError(f"{name}: shape {tuple(tensor.shape)} has no columns")
     if not tensor.is_floating_point():
         tensor = tensor.double()
     if tensor.device.type not in ("cpu", "cuda"):
         tensor = tensor.cpu()  # other devices have no float64
-    return tensor
+    return tokens_as_maps(tensor) if tensor.ndim == 3 else tensor
 
 
-def _tensor(array: np.ndarray) -> Tensor:
-    """The array as a tensor, without a copy where its memory allows that."""
-    array = np.require(array, array.dtype.newbyteorder("="), "W")
-    return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())
+def tokens_as_maps(tokens: Tensor) -> Tensor:
+    """n x t x d as n x d x t x 1: tokens are positions."""
+    return tokens.movedim(1, 2).unsqueeze(-1)
+
+
+def check_view(view: object) -> str:
+    """Return the view if there is such a one; else raise InputError."""
+    if isinstance(view, str) and TOKEN.fullmatch(view):
+        return view
+    return check_choice("view", view, (*VIEWS, "token"))
 
 
 def nonfinite(tensor: Tensor) -> int:
@@ -129,22 +78,31 @@ def nonfinite(tensor: Tensor) -> int:
 
 
 def view_matrix(activations: Tensor, view: str) -> Tensor:
-    """Return activations n x p or n x c x h x w as the matrix that `view` makes of them.
+    """Return activations n x p, n x t x d or n x c x h x w as the matrix that `view` makes of them.
 
     `flatten`: n x chw, `channels`: nhw x c (row = input, then position), `pooled`: n x c, the spatial mean in
-    float64. A 2-D tensor has one position per input and is its own matrix in each view.
-    Raises InputError for an unknown view and for another number of dimensions.
+    float64, `token[k]`: n x d, the token k, or from the end -k. A 2-D tensor has one position per input and is its
+    own matrix in each view. Raises InputError for an unknown view, another number of dimensions and a token that is
+    not there.
     """
-    check_choice("view", view, VIEWS)
-    if activations.ndim not in (2, 4):
-        raise InputError(f"activations: {tuple(activations.shape)} is neither n x p nor n x c x h x w")
+    check_view(view)
+    if activations.ndim not in (2, 3, 4):
+        raise InputError(f"activations: {tuple(activations.shape)} is none of n x p, n x t x d, n x c x h x w")
     if activations.ndim == 2:
         return activations
     if view == "flatten":
         return activations.flatten(1)
+    maps = tokens_as_maps(activations) if activations.ndim == 3 else activations
     if view == "channels":
-        return activations.movedim(1, -1).flatten(0, 2)
-    return activations.mean(dim=(2, 3), dtype=torch.float64)
+        return maps.movedim(1, -1).flatten(0, 2)
+    if view == "pooled":
+        return maps.mean(dim=(2, 3), dtype=torch.float64)
+    if maps.shape[3] > 1:
+        raise InputError(f"view: maps of {maps.shape[2]} x {maps.shape[3]} positions have no tokens")
+    chosen = int(TOKEN.fullmatch(view)[1] or 0)
+    if not -maps.shape[2] <= chosen < maps.shape[2]:
+        raise InputError(f"view: {view!r} is not one of {maps.shape[2]} tokens")
+    return maps[:, :, chosen, 0]
 
 
 def positions(activations: Tensor) -> int:
@@ -292,7 +250,7 @@ class Representation:
 
 
 def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Representation:
-    """Decompose one view of activations, n x p or n x c x h x w, finite and of any float dtype, on their device.
+    """Decompose one view of activations, n x p, n x t x d or n x c x h x w, finite, of any float dtype and device.
 
     Costs min(n, p)^2 max(n, p) operations for the Gram matrix or the covariance and one symmetric eigenproblem of
     size min(n, p). Needs, on top of the activations, float64 blocks of 16 MB (at least one channel of all inputs)
@@ -300,8 +258,9 @@ def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Repr
     Squares lose half of the digits, so directions far below the largest are found in further passes over what the
     larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many.
     """
-    check_choice("view", view, VIEWS)
-    if activations.ndim == 4 and view == "pooled":
+    check_view(view)
+    activations = tokens_as_maps(activations) if activations.ndim == 3 else activations
+    if activations.ndim == 4 and view not in ("flatten", "channels"):
         activations = view_matrix(activations, view)
     if activations.ndim == 4 and view == "channels":
         rows, columns = len(activations) * positions(activations), activations.shape[1]

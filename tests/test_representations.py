@@ -1,119 +1,11 @@
-import copy
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from simprune import representations
+from simprune.comparison import compare
 from simprune.errors import InputError
-from simprune.representations import VIEWS, decompose, extract, view_matrix
-
-
-class Small(nn.Module):
-    """A network with dropout, batch norm, an in-place ReLU and a module that runs twice."""
-
-    probed = ("conv", "relu", "logits")
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(1, 3, 3)
-        self.norm = nn.BatchNorm2d(3)
-        self.relu = nn.ReLU(inplace=True)
-        self.twice = nn.Identity()
-        self.drop = nn.Dropout(0.5)
-        self.logits = nn.Linear(3 * 16, 4)
-        self.unused = nn.Linear(2, 2)
-
-    def forward(self, images):
-        maps = self.relu(self.norm(self.conv(images)))
-        return self.logits(self.twice(self.twice(self.drop(maps.flatten(1)))))
-
-
-@pytest.fixture
-def small():
-    torch.manual_seed(0)
-    return Small()
-
-
-@pytest.fixture
-def images():
-    return torch.randn(11, 1, 6, 6, generator=torch.Generator().manual_seed(1))
-
-
-# Extraction ---------------------------------------------------------------------------------------------------------
-
-
-def test_activations_are_those_of_a_forward_pass_in_evaluation_mode(small, images):
-    found = extract(small, images)
-    small.eval()
-    with torch.no_grad():
-        maps = small.conv(images)
-        assert torch.allclose(found["conv"], maps)
-        assert torch.allclose(found["relu"], small.norm(maps).relu())
-        assert torch.allclose(found["logits"], small(images))
-
-
-def test_layers_come_in_network_order_whatever_order_they_are_asked_for(small, images):
-    assert list(extract(small, images, ["logits", "conv"])) == ["conv", "logits"]
-    assert list(extract(small, images)) == ["conv", "relu", "logits"]
-
-
-def test_an_in_place_relu_does_not_overwrite_the_layer_before_it(images):
-    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(inplace=True))
-    found = extract(network, images, ["0", "1"])
-    assert (found["0"] < 0).any()
-    assert torch.equal(found["1"], found["0"].relu())
-
-
-@pytest.mark.parametrize("batch_size", [1, 4, 11, 500])
-def test_the_batch_size_does_not_change_activations(small, images, batch_size):
-    found, whole = extract(small, images, batch_size=batch_size), extract(small, images)
-    assert all(torch.allclose(found[layer], whole[layer], atol=1e-6) for layer in whole)
-
-
-def test_extraction_leaves_modes_buffers_gradients_and_hooks_as_they_were(small, images):
-    small.train()
-    small.drop.eval()
-    before = copy.deepcopy(small.state_dict())
-    found = extract(small, images)
-    assert small.training and small.norm.training and not small.drop.training
-    assert all(torch.equal(before[name], tensor) for name, tensor in small.state_dict().items())
-    assert not any(tensor.requires_grad for tensor in found.values())
-    assert not any(module._forward_hooks for module in small.modules())
-
-
-def test_extraction_cleans_up_after_a_failure(small, images):
-    small.train()
-    with pytest.raises(RuntimeError):
-        extract(small, images.flatten(1))
-    assert small.training and not any(module._forward_hooks for module in small.modules())
-
-
-@pytest.mark.parametrize(
-    ("layers", "message"),
-    [
-        (["logit"], "layers: 'logit' is not one of .* did you mean 'logits'"),
-        (["twice"], "layers: 'twice' runs more than once"),
-        (["unused"], "layers: 'unused' does not run"),
-    ],
-)
-def test_a_layer_that_cannot_be_probed_is_refused(small, images, layers, message):
-    with pytest.raises(InputError, match=message):
-        extract(small, images, layers)
-
-
-def test_a_network_without_probed_layers_needs_names(images):
-    with pytest.raises(InputError, match="names no layers to probe"):
-        extract(nn.Sequential(nn.Flatten()), images)
-
-
-def test_no_inputs_and_no_batch_are_refused(small, images):
-    with pytest.raises(InputError, match="inputs"):
-        extract(small, images[:0])
-    with pytest.raises(InputError, match="batch_size"):
-        extract(small, images, batch_size=0)
-
+from simprune.representations import VIEWS, decompose, view_matrix
 
 # Views --------------------------------------------------------------------------------------------------------------
 
@@ -136,8 +28,30 @@ def test_a_2_d_activation_is_its_own_matrix_in_each_view(view):
 def test_an_unknown_view_and_other_dimensions_are_refused():
     with pytest.raises(InputError, match="did you mean 'channels'"):
         view_matrix(torch.randn(5, 3), "channel")
-    with pytest.raises(InputError, match=r"\(5, 3, 2\) is neither"):
-        view_matrix(torch.randn(5, 3, 2), "flatten")
+    with pytest.raises(InputError, match=r"\(5, 3, 2, 2, 2\) is none of"):
+        view_matrix(torch.randn(5, 3, 2, 2, 2), "flatten")
+    for view in ("token[5]", "token[-6]", "token[x]"):
+        with pytest.raises(InputError, match="view"):
+            view_matrix(torch.randn(4, 5, 3), view)
+    with pytest.raises(InputError, match="maps of 2 x 2 positions have no tokens"):
+        view_matrix(torch.randn(5, 3, 2, 2), "token")
+
+
+def test_tokens_are_positions_and_one_of_them_is_a_view():
+    tokens = torch.randn(6, 5, 3)
+    assert torch.equal(view_matrix(tokens, "flatten"), tokens.reshape(6, 15))
+    assert torch.equal(view_matrix(tokens, "channels"), tokens.reshape(30, 3))
+    assert torch.equal(view_matrix(tokens, "pooled"), tokens.double().mean(1))
+    for view, place in (("token", 0), ("token[2]", 2), ("token[-1]", 4)):
+        assert torch.equal(view_matrix(tokens, view), tokens[:, place])
+
+
+@pytest.mark.parametrize("view", [*VIEWS, "token", "token[2]"])
+def test_tokens_are_compared_as_the_matrix_of_their_view(view):
+    first, second = random(9, 5, 3, seed=1), random(9, 5, 3, seed=2)
+    measures = ["linear_cka", "mean_cca", "nbs"]
+    found = compare(first, second, measures, view=view)
+    assert np.allclose(found["value"], compare(*(view_matrix(x, view) for x in (first, second)), measures)["value"])
 
 
 # Decomposition ------------------------------------------------------------------------------------------------------

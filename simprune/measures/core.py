@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from simprune.errors import InputError, check_choice
-from simprune.representations import VIEWS, Representation, as_activations, decompose, nonfinite, positions
+from simprune.errors import InputError
+from simprune.representations import Representation, as_activations, check_view, decompose, nonfinite, positions
 
 INVARIANCES = ("permutation", "orthogonal", "isotropic_scaling", "invertible_linear", "translation", "affine")
 
@@ -156,12 +156,12 @@ class Pair:
 
 
 def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
-    """Decompose two arrays or tensors of activations, n first, 2-D or 4-D, as a pair on the device of X.
+    """Decompose two arrays or tensors of activations, n first, 2-D to 4-D, as a pair on the device of X.
 
     Raises InputError for activations that can't be used, other numbers of inputs or of positions in the `channels`
     view, fewer than 4 inputs, and an unknown view.
     """
-    check_choice("view", view, VIEWS)
+    check_view(view)
     x, y = as_activations(X, "X"), as_activations(Y, "Y")
     if len(x) != len(y):
         raise InputError(
