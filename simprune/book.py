@@ -5,6 +5,7 @@ what they gave; `pdf` has a chromium print it. The book's root is the folder tha
 """
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import Any
@@ -26,10 +27,12 @@ from urllib.parse import urldefrag, urlsplit
 import nbformat
 import yaml
 from bs4 import BeautifulSoup, Tag
+from nbformat import NotebookNode
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from simprune.errors import InputError
+from simprune.store import default_root
 
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("book/executed")
@@ -43,6 +46,7 @@ TIME_LIMIT = 600  # seconds that the browser may take
 # What only a screen can do. A page's own headings, figures, tables and formulas stay.
 _SCREEN_ONLY = "script, style, details.admonition.hide, a.headerlink"
 _ADDRESSES = ("href", "src")
+SHOWN_BY = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "seaborn")
 TOOLS = ("papermill", "jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme")
 
 
@@ -76,7 +80,10 @@ def book_root(root: Path | str = ".") -> Path:
     root = Path(root).resolve()
     missing = [name for name in ("_config.yml", "_toc.yml") if not (root / name).is_file()]
     if missing:
-        raise InputError(f"root: {str(root)!r} holds no {missing[0]}; give the folder of the simprune checkout")
+        raise InputError(
+            f"root: {str(root)!r} holds no {missing[0]}; the book is made in a copy of the project (its repository, or "
+            f"the source archive of a release), not from the installed package alone: go there, or name it with --root"
+        )
     return root
 
 
@@ -96,13 +103,158 @@ def toc_pages(root: Path) -> list[str]:
 
 
 def notebooks(root: Path) -> list[Path]:
-    """The notebooks behind the pages of the table of contents, in its order."""
-    pages = [Path(page) for page in toc_pages(root)]
-    generated = [page for page in pages if page.parent == EXECUTED and page != PROVENANCE.with_suffix("")]
-    return [root / NOTEBOOKS / f"{page.name}.ipynb" for page in generated]
+    """The notebooks behind the pages of the table of contents, in its order.
+
+    Raises `InputError` for one that is not there, or in a folder of its own.
+    """
+    found = []
+    for page in map(Path, toc_pages(root)):
+        if EXECUTED not in page.parents or page == PROVENANCE.with_suffix(""):
+            continue
+        if page.parent != EXECUTED:
+            raise InputError(
+                f"_toc.yml: {page.as_posix()} can't be a page; its notebook has to stand in {NOTEBOOKS}/ itself"
+            )
+        found.append(root / NOTEBOOKS / f"{page.name}.ipynb")
+        if not found[-1].is_file():
+            raise InputError(f"_toc.yml: {page.as_posix()} is named, but {NOTEBOOKS}/{page.name}.ipynb is not there")
+    return found
+
+
+# What a notebook holds ----------------------------------------------------------------------------------------------
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """A notebook from its file. Raises `InputError` naming it if it isn't one."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except FileNotFoundError:
+        raise InputError(f"notebooks: {str(path)!r} is not there") from None
+    except Exception as error:  # nbformat and its parsers raise what they like
+        raise InputError(f"{path.name}: it is not a notebook ({str(error).splitlines()[0][:100]})") from None
+    return notebook
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """The tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def heading(notebook: NotebookNode) -> str | None:
+    """A notebook's title: the text of its first heading of level 1."""
+    texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    found = re.search(r"^# +(\S.*)$", texts, flags=re.MULTILINE)
+    return found.group(1).strip() if found else None
+
+
+def parameter_names(notebook: NotebookNode) -> set[str]:
+    """The names that the cell tagged "parameters" sets."""
+    sources = [cell.source for cell in notebook.cells if "parameters" in tags(cell)]
+    return set(re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", "\n".join(sources), flags=re.MULTILINE))
+
+
+def label_figures(notebook: NotebookNode, stem: str) -> list[str]:
+    """Name the figures of a notebook after its file and the functions that draw them, in place; gives the names.
+
+    So that a copy of a notebook is a page of its own at once.
+    """
+    names: list[str] = []
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure")
+        if figure is not None:
+            drawn = re.search(r"\bplots\.(\w+)\(", cell.source)
+            name = re.sub(r"[^0-9a-z]+", "-", f"{stem}-{drawn[1] if drawn else 'figure'}".lower())
+            count = sum(re.sub(r"-\d+$", "", other) == name for other in names) + 1
+            figure["name"] = name if count == 1 else f"{name}-{count}"
+            names.append(figure["name"])
+    return names
+
+
+def check(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
+    """Refuse what would fail after all have run; gives which notebook takes which parameters.
+
+    Raises `InputError`, naming the notebook, for one without a title, for a label that another has too, and for a
+    parameter that none has.
+    """
+    known, homes = {}, {}
+    for path in notebooks:
+        notebook = read_notebook(path)
+        if heading(notebook) is None:
+            raise InputError(f"{path.name}: it has no title, a heading of level 1 such as '# A study of my own'")
+        texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        labels = re.findall(r"^\(([^)\s]+)\)=\s*$|^:(?:label|name): *(\S+)", texts, flags=re.MULTILINE)
+        for label in {*map("".join, labels), *label_figures(notebook, path.stem)}:
+            if label in homes:
+                raise InputError(f"{path.name}: its label {label!r} is that of {homes[label]} too; give it another one")
+            homes[label] = path.name
+        known[path] = parameter_names(notebook)
+    every = sorted(set().union(*known.values()))
+    for name in parameters:
+        if name not in every:
+            raise InputError(f"parameters: no notebook has {name!r}; they have {', '.join(every)}")
+    return {path: {name: parameters[name] for name in parameters if name in names} for path, names in known.items()}
 
 
 # Running notebooks ------------------------------------------------------------------------------------------
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse a folder that nothing can be written into, before anything is worked out that would go there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(
+            f"root: {str(folder)!r} can't be written ({error.strerror}); copy the project to where you may write"
+        ) from None
+
+
+class _Checksums:
+    """What executed notebooks were made from, by name: one that was made from the same isn't run again."""
+
+    def __init__(self, notebooks: Sequence[Path], taken: Mapping[Path, Mapping[str, Any]], folder: Path):
+        self._file = folder / "checksums.json"
+        self._surroundings = _surroundings(notebooks[0].parent.parent) if notebooks else ""
+        given = {path: json.dumps(taken[path], sort_keys=True, default=str) for path in notebooks}
+        self._own = {path.name: _sha256(given[path], path.read_bytes()) for path in notebooks}
+        try:
+            self._known = dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            self._known = {}
+        now = self._now()
+        self.done = {name for name in now if self._known.get(name) == now[name] and (folder / name).is_file()}
+
+    def write(self) -> None:
+        """Record those in `done`; what notebooks have written into the user's store meanwhile is no change for them."""
+        known = {name: made for name, made in self._known.items() if name not in self._own}
+        known |= {name: made for name, made in self._now().items() if name in self.done}
+        self._file.write_text(json.dumps(known, indent=1), encoding="utf-8")
+
+    def _now(self) -> dict[str, str]:
+        files = sorted(default_root().glob("*/seed-*/*.json"))
+        stored = [f"{file} {file.stat().st_mtime_ns}" for file in files]
+        return {name: _sha256(own, self._surroundings, *stored) for name, own in self._own.items()}
+
+
+def _surroundings(root: Path) -> str:
+    """Checksum of what any notebook may show: the package, versions, the results that are shipped, where data are."""
+    package = Path(__file__).resolve().parent
+    parts = [f"{name} {_version(name)}" for name in SHOWN_BY + TOOLS]
+    for folder, pattern in ((package, "**/*.py"), (root / RESULTS, "**/*.json"), (root, "*.csv"), (root, "book/*.csv")):
+        parts += [f"{file.relative_to(folder)} {_sha256(file.read_bytes())}" for file in sorted(folder.glob(pattern))]
+    return _sha256(sys.version, os.environ.get("SIMPRUNE_DATA", ""), *parts)
+
+
+def _sha256(*parts: str | bytes) -> str:
+    return hashlib.sha256(b"\0".join(part if isinstance(part, bytes) else part.encode() for part in parts)).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 @dataclass
@@ -144,17 +296,21 @@ def execute(
     interpreter, whatever kernels are installed, in the folder above the notebook's. `jobs`: at a time;
     default: one per processor. Raises `InputError` for a parameter that no notebook has, `PublishingError`
     naming each notebook that failed, its cell and the exception; what an earlier run left in `output_dir` is
-    kept for the notebooks that failed.
+    kept for the notebooks that failed. A notebook that was run before with what it would be run with now is not run.
     """
     notebooks, output_dir = [Path(notebook).resolve() for notebook in notebooks], Path(output_dir).resolve()
     console = console or Console(stderr=True, highlight=False)
-    taken = _distribute(notebooks, dict(parameters or {}))
-    output_dir.mkdir(parents=True, exist_ok=True)
-    waiting, running, failures = list(notebooks), {}, []
+    taken = check(notebooks, parameters or {})
+    _check_writable(output_dir)
+    checksums = _Checksums(notebooks, taken, output_dir)
+    waiting = [path for path in notebooks if path.name not in checksums.done]
+    running, failures = {}, []
+    if checksums.done:
+        console.print(f"{len(checksums.done)} notebooks are as they were last run, and so is what they read")
     with tempfile.TemporaryDirectory(prefix="simprune-book-") as scratch, _progress(console) as progress:
         scratch = Path(scratch)
         processors = os.cpu_count() or 1
-        jobs = min(jobs or processors, len(notebooks))
+        jobs = min(jobs or processors, len(waiting))
         environment = _environment(scratch, threads=max(1, processors // max(1, jobs)))
         try:
             while waiting or running:
@@ -176,31 +332,15 @@ def execute(
                     console.print(f"{job.notebook.name}: executed in {job.seconds:.0f} s")
                     for line in _finish(job, output_dir):
                         console.print(f"{job.notebook.name}: {line}", markup=False)
+                    checksums.done.add(job.notebook.name)
         finally:
             for job in running.values():
                 job.process.terminate()
                 job.process.wait()
+            checksums.write()
     if failures:
         raise PublishingError("; ".join(failures))
     return [output_dir / notebook.name for notebook in notebooks]
-
-
-def _distribute(notebooks: Sequence[Path], parameters: dict[str, Any]) -> dict[Path, dict[str, Any]]:
-    """Which notebook takes which parameters."""
-    known = {notebook: _parameter_names(notebook) for notebook in notebooks}
-    every = sorted(set().union(*known.values()))
-    for name in parameters:
-        if name not in every:
-            raise InputError(f"parameters: no notebook has {name!r}; they have {', '.join(every)}")
-    return {path: {name: parameters[name] for name in parameters if name in names} for path, names in known.items()}
-
-
-def _parameter_names(notebook: Path) -> set[str]:
-    if not notebook.is_file():
-        raise InputError(f"notebooks: {str(notebook)!r} is not there")
-    cells = nbformat.read(notebook, as_version=4).cells
-    sources = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    return set(re.findall(r"^(\w+)\s*(?::[^=\n]+)?=", "\n".join(sources), flags=re.MULTILINE))
 
 
 def _environment(scratch: Path, threads: int) -> dict[str, str]:
@@ -254,7 +394,7 @@ def _failure(job: _Job) -> str:
     return f"{job.notebook.name}: papermill stopped with status {job.process.returncode}: {said[-1] if said else ''}"
 
 
-def _place(cell: nbformat.NotebookNode, error: nbformat.NotebookNode) -> str:
+def _place(cell: NotebookNode, error: NotebookNode) -> str:
     """The cell, and the line of it that the traceback points at."""
     arrow = re.search(r"^-+> \d+ (.*)$", _ESCAPES.sub("", "\n".join(error.traceback)), flags=re.MULTILINE)
     return f"cell {cell.execution_count}" + (f" ({arrow.group(1).strip()})" if arrow else "")
@@ -265,7 +405,8 @@ def _finish(job: _Job, output_dir: Path) -> list[str]:
     notebook = nbformat.read(job.target, as_version=4)
     root = job.notebook.parent.parent
     warnings = tidy(notebook, root)
-    notebook.metadata.papermill.input_path = str(job.notebook.relative_to(root))
+    label_figures(notebook, job.notebook.stem)
+    notebook.metadata.papermill.input_path = job.notebook.relative_to(root).as_posix()
     figures = output_dir / FIGURES.name
     figures.mkdir(exist_ok=True)
     for name, image in named_figures(notebook).items():
@@ -279,7 +420,7 @@ def _finish(job: _Job, output_dir: Path) -> list[str]:
 _PROGRESS = re.compile(r"^seed \d+: |\d+/\d+|\d+%\||[━╸╺█▏▎▍▌▋▊▉]|\x1b\[")
 
 
-def tidy(notebook: nbformat.NotebookNode, root: Path) -> list[str]:
+def tidy(notebook: NotebookNode, root: Path) -> list[str]:
     """Make an executed notebook a page, in place; gives the lines on stderr that were not progress.
 
     Parameter cells fold their code, what cells wrote on stderr and of progress goes, paths of this machine become
@@ -306,7 +447,7 @@ def tidy(notebook: nbformat.NotebookNode, root: Path) -> list[str]:
     return warnings
 
 
-def _without_paths(output: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
+def _without_paths(output: NotebookNode, root: Path) -> NotebookNode:
     """An output in whose text this machine's folders are written as ".", "~" and "<tmp>"."""
     folders = {str(root): ".", str(Path.home()): "~", tempfile.gettempdir(): "<tmp>"}
 
@@ -323,7 +464,7 @@ def _without_paths(output: nbformat.NotebookNode, root: Path) -> nbformat.Notebo
     return output
 
 
-def named_figures(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
+def named_figures(notebook: NotebookNode) -> dict[str, bytes]:
     """The pictures (PNG) of the cells that give their figure a name, by that name."""
     figures = {}
     for cell in notebook.cells:
@@ -346,20 +487,14 @@ def write_provenance(executed: Sequence[Path], root: Path) -> Path:
         record = notebook.metadata.papermill
         given = ", ".join(f"`{name} = {value!r}`" for name, value in record.parameters.items()) or "as in the notebook"
         when = record.start_time[:16].replace("T", " ")
-        rows.append(f"| [{_heading(notebook)}]({path.name}) | {when} UTC | {record.duration:.0f} s | {given} |")
+        title = heading(notebook).replace("|", r"\|")
+        rows.append(f"| [{title}]({path.name}) | {when} UTC | {record.duration:.0f} s | {given} |")
     tools = ", ".join(f"{tool} {version(tool)}" for tool in TOOLS)
     page = root / PROVENANCE
     results = shipped_results(root / RESULTS, pages=[path.stem for path in executed])
     text = _PROVENANCE_PAGE.format(results=results or "None.", rows="\n".join(rows), tools=tools)
     page.write_text(text, encoding="utf-8")
     return page
-
-
-def _heading(notebook: nbformat.NotebookNode) -> str:
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            return cell.source.splitlines()[0].removeprefix("# ")
-    raise PublishingError("a notebook has no heading of level 1")
 
 
 _PROVENANCE_PAGE = """\

@@ -235,6 +235,25 @@ def book(
     console.print(f"The book: {index}", soft_wrap=True)
 
 
+@app.command()
+def page(
+    architecture: Annotated[str | None, typer.Argument(help="Architecture of the study, e.g. lenet5.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="Its dataset, e.g. fashion_mnist, or folder:PATH.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Its profile (default: that of its row in studies.csv).")] = None,
+    root: Root = Path("."),
+) -> None:
+    """Make the page of a study from the template and enter it in the book; without a study, renew all such pages."""
+    from simprune import pages
+
+    if (architecture is None) != (dataset is None):
+        raise InputError("dataset: a page is of an architecture and a dataset; give both, or neither to renew all")
+    changed = [pages.page(architecture, dataset, profile, root)] if architecture else pages.renew(root)
+    for path in changed:
+        console.print(f"{path}", soft_wrap=True)
+    if not changed:
+        console.print("Every page is as the template has it.")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, by default that of the process; leaves with the exit status."""
     of_process = arguments is None

@@ -1,7 +1,9 @@
 """Notebooks become executed notebooks become a book; failures are said clearly."""
 
+import errno
 import json
 import os
+import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
@@ -72,16 +74,116 @@ def test_a_failure_names_the_notebook_the_cell_and_the_exception_and_spares_the_
 def test_each_notebook_takes_the_parameters_that_it_has(tmp_path):
     one = notebook_at(tmp_path / "one.ipynb", parameters="seeds = [0]\nrate: float = 0.2  # a share")
     two = notebook_at(tmp_path / "two.ipynb", parameters="seeds = [1]\n# profile = 3")
-    taken = book._distribute([one, two], {"seeds": [5], "rate": 0.5})
+    taken = book.check([one, two], {"seeds": [5], "rate": 0.5})
     assert taken == {one: {"seeds": [5], "rate": 0.5}, two: {"seeds": [5]}}
     with pytest.raises(InputError, match="no notebook has 'profile'; they have rate, seeds"):
-        book._distribute([one, two], {"profile": "quick"})
+        book.check([one, two], {"profile": "quick"})
 
 
-def test_a_notebook_that_is_not_there_is_refused(tmp_path, console):
-    with pytest.raises(InputError, match="nowhere.ipynb"):
-        book.execute([tmp_path / "nowhere.ipynb"], tmp_path / "out", console=console)
+def test_what_would_fail_after_all_have_run_is_refused_before_any_runs(tmp_path, console):
+    good = notebook_at(tmp_path / "notebooks" / "good.ipynb", "print('run')")
+    bad = good.with_name("bad.ipynb")
+    for content, message in {
+        None: "bad.ipynb' is not there",
+        b"{": "bad.ipynb: it is not a notebook",
+        b'{"cells": 3, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}': "bad.ipynb: it is not a notebook",
+        good.read_bytes().replace(b"# A page", b"A page"): "bad.ipynb: it has no title, a heading of level 1",
+        good.read_bytes().replace(b"# A page", b"(sec-a)=\\n# A page"): "its label 'sec-a' is that of good.ipynb too",
+    }.items():
+        if content is not None:
+            bad.write_bytes(content)
+        if b"(sec-a)" in (content or b""):
+            good.write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            book.execute([good, bad], tmp_path / "out", console=console)
     assert not (tmp_path / "out").exists()
+
+
+def test_where_nothing_can_be_written_nothing_is_run(tmp_path, console, monkeypatch):
+    notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", "print('run')")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="root: .*file/out' can't be written"):
+        book.execute([notebook], tmp_path / "file" / "out", console=console)
+
+    def read_only(**options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(book.tempfile, "TemporaryFile", read_only)
+    with pytest.raises(InputError, match=r"can't be written \(Read-only file system\)"):
+        book.execute([notebook], tmp_path / "out", console=console)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The names of the notebooks that are run; no cell is, and those that hold "1 / 0" fail."""
+    names = []
+
+    def start(notebook, target, parameters, environment):
+        names.append(notebook.stem)
+        made = nbformat.read(notebook, as_version=4)
+        record = {"start_time": "", "end_time": "", "duration": 1, "version": "", "parameters": parameters}
+        made.metadata["papermill"] = record
+        nbformat.write(made, target)
+        status = 1 if "1 / 0" in notebook.read_text() else 0
+        log = target.with_suffix(".log")
+        log.touch()
+        process = subprocess.Popen([sys.executable, "-S", "-c", f"raise SystemExit({status})"])
+        return book._Job(notebook, target, process, log)
+
+    monkeypatch.setattr(book, "_start", start)
+    return names
+
+
+def test_only_what_changed_is_run_again(tmp_path, console, monkeypatch, started):
+    """Whatever decides what a notebook shows: itself, its parameters, results, versions."""
+    monkeypatch.setenv("SIMPRUNE_STORE", str(tmp_path / "store"))
+    one = notebook_at(tmp_path / "notebooks" / "one.ipynb", "1")
+    two = notebook_at(tmp_path / "notebooks" / "two.ipynb", "1", parameters="rate = 1")
+
+    def run(**parameters):
+        started.clear()
+        book.execute([one, two], tmp_path / "out", parameters, console=console)
+        return started
+
+    assert run() == ["one", "two"]
+    assert run() == []
+    assert run(seeds=[5]) == ["one"]
+    notebook_at(one, "2")
+    assert run(seeds=[5]) == ["one"]
+    (tmp_path / "out" / "one.ipynb").unlink()
+    assert run(seeds=[5]) == ["one"]
+    notebook_at(two, "1 / 0", parameters="rate = 1")
+    for _ in range(2):
+        with pytest.raises(PublishingError, match="two.ipynb: papermill stopped with status 1"):
+            run(seeds=[5])
+        assert started == ["two"]
+    notebook_at(two, "1", parameters="rate = 1")
+    for place in (tmp_path / "store", tmp_path / book.RESULTS):
+        result = place / "a-study" / "seed-0" / "provenance.json"
+        result.parent.mkdir(parents=True)
+        result.write_text("{}")
+        assert run(seeds=[5]) == ["one", "two"]
+    monkeypatch.setattr(book, "_version", lambda package: "99")
+    assert run(seeds=[5]) == ["one", "two"]
+    (tmp_path / "out" / "checksums.json").write_text("[0]")
+    assert run(seeds=[5]) == ["one", "two"]
+
+
+def test_results_that_notebooks_write_are_no_change_for_them(tmp_path, console, monkeypatch, started):
+    monkeypatch.setenv("SIMPRUNE_STORE", str(tmp_path / "store"))
+    notebook = notebook_at(tmp_path / "notebooks" / "one.ipynb", "1")
+    finish = book._finish
+
+    def finish_and_store(job, output_dir):
+        result = tmp_path / "store" / "a-study" / "seed-0" / "provenance.json"
+        result.parent.mkdir(parents=True)
+        result.write_text("{}")
+        return finish(job, output_dir)
+
+    monkeypatch.setattr(book, "_finish", finish_and_store)
+    for _ in range(2):
+        book.execute([notebook], tmp_path / "out", console=console)
+    assert started == ["one"]
 
 
 # Tidying ----------------------------------------------------------------------------------------------------
@@ -133,14 +235,26 @@ def test_pictures_are_found_by_the_name_of_their_figure(executed):
     assert book.named_figures(executed) == {"a-figure": b"a picture"}
 
 
+def test_figures_are_named_after_the_file_and_the_function_that_draws_them():
+    def drawn(source):
+        return new_code_cell(source, metadata={"mystnb": {"figure": {"caption": "Read it so.", "name": "given"}}})
+
+    cells = [drawn("plots.a_map(x)"), new_code_cell("1"), drawn("draw()"), drawn("plots.a_map(y)"), drawn("plot()")]
+    notebook = new_notebook(cells=cells)
+    names = ["my-own-study-a-map", "my-own-study-figure", "my-own-study-a-map-2", "my-own-study-figure-2"]
+    assert book.label_figures(notebook, "My_own study") == names
+    assert cells[3].metadata["mystnb"]["figure"]["name"] == "my-own-study-a-map-2"
+
+
 def test_the_provenance_page_says_when_and_with_what_each_notebook_was_run(executed, tmp_path):
     path = tmp_path / book.EXECUTED / "page.ipynb"
     path.parent.mkdir(parents=True)
+    executed.cells[0].source = "# A page | of mine"
     book.tidy(executed, tmp_path)
     nbformat.write(executed, path)
     page = book.write_provenance([path], tmp_path).read_text()
     assert "## Results that come with the book" in page and "None." in page
-    assert "| [A page](page.ipynb) | 2025-01-01 10:20 UTC | 61 s | `seeds = [1]` |" in page
+    assert r"| [A page \| of mine](page.ipynb) | 2025-01-01 10:20 UTC | 61 s | `seeds = [1]` |" in page
     assert "papermill" in page.splitlines()[-1]
 
 
@@ -148,6 +262,7 @@ def test_the_provenance_page_says_when_and_with_what_each_notebook_was_run(execu
 
 
 def test_the_table_of_contents_is_read_with_parts_and_sections(tmp_path):
+    notebook = notebook_at(tmp_path / "notebooks" / "c.ipynb")
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/index\nparts:\n- caption: A\n  chapters:\n  - file: book/a\n    sections:\n"
         "    - file: book/b\n- caption: B\n  chapters:\n  - file: book/executed/c\n  - file: book/executed/provenance\n"
@@ -159,12 +274,26 @@ def test_the_table_of_contents_is_read_with_parts_and_sections(tmp_path):
         "book/executed/c",
         "book/executed/provenance",
     ]
-    assert book.notebooks(tmp_path) == [tmp_path / "notebooks" / "c.ipynb"]
+    assert book.notebooks(tmp_path) == [notebook]
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("mine/a", "book/executed/mine/a can't be a page; its notebook has to stand in notebooks/ itself"),
+        ("a", "book/executed/a is named, but notebooks/a.ipynb is not there"),
+    ],
+)
+def test_a_notebook_in_a_folder_of_its_own_or_nowhere_is_refused_by_name(tmp_path, page, message):
+    notebook_at(tmp_path / "notebooks" / "mine" / "a.ipynb")
+    (tmp_path / "_toc.yml").write_text(f"root: book/index\nchapters:\n- file: book/executed/{page}\n")
+    with pytest.raises(InputError, match=message):
+        book.notebooks(tmp_path)
 
 
 @pytest.mark.parametrize("function", [book.publish, book.build])
 def test_a_folder_without_a_book_is_refused_and_left_as_it_was(tmp_path, function):
-    with pytest.raises(InputError, match=r"root: .* holds no _config.yml"):
+    with pytest.raises(InputError, match=r"root: .* holds no _config.yml; the book is made in a copy of the project"):
         function(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -194,3 +323,23 @@ def test_a_clean_book_is_built_where_asked_and_old_pages_go(tmp_path, console):
     assert "All is well." in index.with_name("front.html").read_text()
     assert not stale.exists()
     assert not (source / "_build").exists()
+
+
+def test_a_copied_notebook_is_a_page_of_its_own_at_once(tmp_path, console):
+    small_book(tmp_path, "# Front\n")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: front\nchapters:\n- file: book/executed/a\n- file: book/executed/my_copy\n"
+    )
+    cell = "import matplotlib.pyplot as plt\n_ = plt.plot(seeds)"
+    notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", cell)
+    drawing = nbformat.read(notebook, as_version=4)
+    drawing.cells[2].metadata["mystnb"] = {"figure": {"caption": "Read it so."}}
+    nbformat.write(drawing, notebook)
+    drawing.cells[1].source = "seeds = [0, 5]"
+    nbformat.write(drawing, notebook.with_name("my_copy.ipynb"))
+    book.execute(book.notebooks(tmp_path), tmp_path / book.EXECUTED, console=console)
+    pictures = {path.stem: path.read_bytes() for path in (tmp_path / book.FIGURES).iterdir()}
+    assert set(pictures) == {"a-figure", "my-copy-figure"} and len(set(pictures.values())) == 2
+    html = book.build(tmp_path, console=console).parent / "book" / "executed"
+    assert 'id="a-figure"' in (html / "a.html").read_text()
+    assert 'id="my-copy-figure"' in (html / "my_copy.html").read_text()

@@ -8,6 +8,8 @@ import csv
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from simprune import Experiment, InputError, load
 
 FIELDS = ("architecture", "dataset", "profile", "retraining", "criterion", "rate", "levels")
@@ -27,11 +29,19 @@ def line(note: Path) -> dict:
         "density": f"{last['density']:.4f}",
         "dense_accuracy": f"{results.performance['test_accuracy'].iloc[0]:.4f}",
         "test_accuracy": f"{last['test_accuracy']:.4f}",
-        "scores": len(results.similarity),
+        **_similarity(results.similarity),
         "seconds": results.provenance["duration"],
         "peak_memory_mb": _measured(note, "max_rss"),
         "results": directory.name,
     }
+
+
+def _similarity(scores: pd.DataFrame) -> dict[str, str]:
+    """By measure, how similar the last network is to the dense one: the mean over layers, in the first view."""
+    view, last = scores["view"].iloc[0], scores["level"].max()
+    chosen = scores[(scores["reference"] == "dense") & (scores["view"] == view) & (scores["level"] == last)]
+    means = chosen.groupby("measure", sort=False)["value"].mean()
+    return {"view": view, **{measure: f"{value:.4f}" for measure, value in means.items()}}
 
 
 def _measured(note: Path, column: str) -> str:
@@ -56,7 +66,7 @@ def main(sweep: Path, output: Path) -> int:
         print(f"{len(broken)} runs have to be made again: call Snakemake once more", file=sys.stderr)
         return 1
     with output.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(lines[0]))
+        writer = csv.DictWriter(stream, list(dict.fromkeys(field for each in lines for field in each)))
         writer.writeheader()
         writer.writerows(lines)
     return 0

@@ -17,9 +17,8 @@ from slurm import cluster, reason_for_none
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAKEMAKE = os.environ.get("SNAKEMAKE") or shutil.which("snakemake")
-OPTIONS = "--levels 3 --rate 0.5 --epochs 1 --train-size 500 --probe-size 100"
-TABLE = f"""architecture,dataset,profile,seeds,retraining,criterion,options
-lenet5,fashion_mnist_mini,quick,0 1,lr_rewind weight_rewind,magnitude,{OPTIONS} --rewind-step 2
+TABLE = """architecture,dataset,profile,seeds,retraining,levels,rate,epochs,train_size,probe_size,rewind_step
+lenet5,fashion_mnist_mini,quick,0 1,lr_rewind weight_rewind,3,0.5,1,500,100,2
 """
 
 pytestmark = pytest.mark.skipif(SNAKEMAKE is None, reason="snakemake is not installed (pip install .[sweep])")
@@ -28,9 +27,9 @@ pytestmark = pytest.mark.skipif(SNAKEMAKE is None, reason="snakemake is not inst
 @pytest.fixture
 def sweep(tmp_path):
     """The command of a small sweep and its store; Snakemake keeps its own notes in the temporary folder."""
-    (tmp_path / "runs.csv").write_text(TABLE)
+    (tmp_path / "studies.csv").write_text(TABLE)
     command = [SNAKEMAKE, "--snakefile", str(ROOT / "workflow" / "Snakefile"), "--directory", str(tmp_path)]
-    config = {"runs": tmp_path / "runs.csv", "store": tmp_path / "store", "bin": Path(sys.executable).parent}
+    config = {"studies": tmp_path / "studies.csv", "store": tmp_path / "store", "bin": Path(sys.executable).parent}
     command += ["--config", *(f"{name}={value}" for name, value in config.items())]
     return command, tmp_path / "store"
 
@@ -85,6 +84,7 @@ def test_a_sweep_runs_on_this_machine_and_is_not_run_again(sweep):
         (mode, seed) for mode in ("lr_rewind", "weight_rewind") for seed in "01"
     }
     assert all(float(row["density"]) == pytest.approx(0.125, abs=1e-3) for row in rows)
+    assert all(0 < float(row["linear_cka"]) < 1 for row in rows)
     assert "Nothing to be done" in finish(start(command, "-c2"))
 
 
