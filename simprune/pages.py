@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 
 from simprune import studies
 from simprune.book import EXECUTED, NOTEBOOKS, book_root, heading, read_notebook, tags
+from simprune.data import short_name
 from simprune.errors import InputError
 from simprune.experiment import Experiment
 from simprune.findings import study_title
@@ -59,7 +60,7 @@ def renew(root: Path | str = ".") -> list[Path]:
 
 def _stem(study: Mapping[str, Any]) -> str:
     """The name of the notebook of a study's page."""
-    return f"{study['architecture']}_{re.sub(r'[^0-9A-Za-z]+', '_', study['dataset'].rpartition('/')[2])}"
+    return re.sub(r"\W+", "_", f"{study['architecture']}_{short_name(study['dataset'])}")
 
 
 def is_of_template(notebook: NotebookNode) -> bool:

@@ -39,6 +39,23 @@ def tiny():
 
 
 @pytest.fixture
+def my_images(tmp_path):
+    """A folder that holds one of images, my-images, as `book/rerun.md` lays it out."""
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for split, count in (("train", 150), ("test", 60)):
+        for name, brightness in (("cat", 60), ("dog", 180)):
+            folder = tmp_path / "my-images" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.normal(brightness, 40, (16, 16)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+    return tmp_path
+
+
+@pytest.fixture
 def untouched_random_state():
     """Fail if a test changes the global random state of PyTorch."""
     before = torch.random.get_rng_state()

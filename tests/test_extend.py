@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 RERUN, EXTEND = ((CHECKOUT / "book" / f"{name}.md").read_text(encoding="utf-8") for name in ("rerun", "extend"))
@@ -46,20 +44,6 @@ def run_command(line, folder, *more):
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
-
-
-@pytest.fixture
-def my_images(tmp_path):
-    """A folder of images as the page lays it out."""
-    random = np.random.default_rng(0)
-    for split, count in (("train", 150), ("test", 60)):
-        for name, brightness in (("cat", 60), ("dog", 180)):
-            folder = tmp_path / "my-images" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = random.normal(brightness, 40, (16, 16)).clip(0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(folder / f"{number:03d}.png")
-    return tmp_path
 
 
 def test_another_seed_and_rate_run_as_printed(tmp_path):

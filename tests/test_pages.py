@@ -66,10 +66,10 @@ def test_a_new_page_has_the_title_and_the_parameters_of_its_study_and_stands_in_
     assert book.toc_pages(root).count("book/executed/lenet5_mnist") == 1
 
 
-def test_a_page_without_a_row_is_of_the_profile_given_and_named_after_its_folder(root, tmp_path):
-    images = tmp_path / "my images"
+def test_a_page_without_a_row_is_of_the_profile_given_and_named_after_its_folder(root, my_images):
+    images = my_images / "my-images"
     path = pages.page("lenet5", f"folder:{images}", "laptop", root)
-    assert path.name == "lenet5_my_images.ipynb"
+    assert path.name == "lenet5_folder_my_images.ipynb"
     assert f'dataset = "folder:{images}"' in sources(path)[1] and 'profile = "laptop"' in sources(path)[1]
     changed = nbformat.read(path, as_version=4)
     changed.cells[1].source = changed.cells[1].source.replace('["nbs"]', '["svcca"]')
