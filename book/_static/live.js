@@ -74,7 +74,9 @@
       const moved = Object.keys(dials).filter((key) => state[key] !== start[key]).map((key) => `${key}=${state[key]}`);
       return `#${name}?${moved.join("&")}`;
     };
-    const commit = () => { try { history.replaceState(null, "", address()); } catch { /* some browsers allow none in files */ } };
+    function commit() {
+      try { history.replaceState(null, "", address()); } catch { /* some browsers allow none in files */ }
+    }
     function read() {
       if (!location.hash.startsWith(`#${name}?`)) return false;
       const given = new URLSearchParams(location.hash.slice(name.length + 2));
@@ -169,7 +171,7 @@
 
     const rows = data.measures.map((measure, i) => {
       const bar = make("div", { class: "live-bar" }, make("i"), make("b")), number = make("td", { class: "live-number" });
-      const row = make("tr", {}, make("th", { scope: "row" }, measure.title + (measure.distance && !/distance/i.test(measure.title) ? " (distance)" : "")),
+      const row = make("tr", {}, make("th", { scope: "row" }, measure.title + (measure.distance ? " (d)" : "")),
         make("td", {}, bar), number);
       if (i && measure.family !== data.measures[i - 1].family) row.className = "live-family";
       row.dataset.measure = measure.id;
@@ -178,7 +180,7 @@
     const alike = (measure, value) => Math.max(0, Math.min(1, measure.distance ? 1 - value / measure.greatest : value)) || 0;
     rows.forEach(({ bar, measure }) => bar.style.setProperty("--floor", alike(measure, nothing[measure.id])));
     const scores = make("table", { class: "live-scores" }, make("caption", {},
-      "Each measure's score of the changed cloud against the original. A bar is full where nothing has changed; the tick is the score of a cloud that is mixed up whole, with which the original has nothing in common."),
+      "Scores of the changed cloud against the original. (d): a distance, which is 0 where nothing has changed."),
     make("tbody", {}, ...rows.map(({ row }) => row)));
     const reading = make("p", { class: "live-reading", "aria-live": "polite" });
     const presets = make("div", { class: "live-presets", role: "group", "aria-label": "Changes to begin with" },

@@ -23,6 +23,7 @@ from simprune.plots.disagreement import (
     svcca_profiles,
 )
 from simprune.plots.explorer import spectral_layers, spectral_sentence, spectral_table, stored_studies
+from simprune.plots.live import live_cloud, live_plane
 from simprune.plots.methods import SPECTRAL_POINTS, UNCHANGED, spectral_plane, toy_clouds, toy_scores
 from simprune.plots.results import (
     layer_densities,
@@ -69,6 +70,8 @@ __all__ = [
     "layer_densities",
     "layer_profiles",
     "leaderboard_dots",
+    "live_cloud",
+    "live_plane",
     "mean_agreement",
     "measure_agreement",
     "performance",

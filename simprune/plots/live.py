@@ -1,7 +1,7 @@
 """Pictures that the reader drags: a cloud of points under every measure, and the plane of the spectral family.
 
-Python prepares the data; scripts that come with the book (`book/_static/measures.js`, `live.js`) compute and draw. Where
-no script runs, and in print, a still figure stands in the place of the picture.
+Python prepares the data; scripts that come with the book (`book/_static/measures.js`, `live.js`) compute and draw.
+Where no script runs, and in print, a still figure stands in the place of the picture.
 """
 
 import base64
@@ -50,7 +50,8 @@ class Live:
             f'<div class="live" id="live-{self.kind}">\n<div class="live-still"><img alt="{escape(self.description)}" '
             f'src="data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"></div>\n'
             f'<script type="application/json">{data}</script>\n'
-            f'<script defer src="{STATIC}/measures.js"></script>\n<script defer src="{STATIC}/live.js"></script>\n</div>'
+            + "".join(f'<script defer src="{STATIC}/{name}.js"></script>\n' for name in ("measures", "live"))
+            + "</div>"
         )
 
 
