@@ -433,6 +433,8 @@ def tidy(notebook: NotebookNode, root: Path) -> list[str]:
         for record in ("papermill", "execution"):
             cell.metadata.pop(record, None)
         if cell.cell_type != "code":
+            # Links of notebooks/ to the prose pages, as they are from book/executed/.
+            cell.source = cell.source.replace("](../book/", "](../")
             continue
         tags = cell.metadata.setdefault("tags", [])
         if "injected-parameters" in tags:

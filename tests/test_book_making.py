@@ -222,6 +222,12 @@ def test_paths_of_this_machine_become_relative(executed):
     assert "/home/me" not in json.dumps(executed.metadata)
 
 
+def test_links_to_prose_pages_lead_there_from_the_notebooks_and_from_the_book(executed):
+    executed.cells[0].source = "[a](../book/rerun.md) and [b](guide.ipynb)"
+    book.tidy(executed, Path("/home/me/project"))
+    assert executed.cells[0].source == "[a](../rerun.md) and [b](guide.ipynb)"
+
+
 def test_given_parameters_are_folded_and_their_record_is_kept(executed):
     book.tidy(executed, Path("/home/me/project"))
     assert "hide-input" in executed.cells[1].metadata.tags

@@ -15,11 +15,12 @@
   }
   const text = (x, y, words, more = {}) => make("text", { x, y, "font-size": 12, fill: INK, ...more }, words);
 
-  function colour(share) {
-    const place = Math.max(0, Math.min(1, share)) * (VIRIDIS.length / 3 - 1), left = Math.min(Math.floor(place), VIRIDIS.length / 3 - 2);
-    return [0, 1, 2].map((k) => VIRIDIS[3 * left + k] + (place - left) * (VIRIDIS[3 * left + 3 + k] - VIRIDIS[3 * left + k]));
-  }
-  const css = (share) => `rgb(${colour(share).map(Math.round).join(" ")})`;
+  const COLOURS = Array.from({ length: 256 }, (_, i) => {
+    const place = (i / 255) * (VIRIDIS.length / 3 - 1), left = 3 * Math.min(Math.floor(place), VIRIDIS.length / 3 - 2);
+    return [0, 1, 2].map((k) => Math.round(VIRIDIS[left + k] + (place - left / 3) * (VIRIDIS[left + 3 + k] - VIRIDIS[left + k])));
+  });
+  const colour = (share) => COLOURS[Math.round(255 * Math.max(0, Math.min(1, share)))];
+  const css = (share) => `rgb(${colour(share).join(" ")})`;
   const written = (value, digits = 2) => (Number.isNaN(value) ? "none" : value.toFixed(digits).replace("-", "−"));
 
   /* A picture's state and the controls that set it: a slider with a field to type in, a box or a list for each dial. */
@@ -275,6 +276,7 @@
       const grid = Array.from({ length: columns }, (_, i) => Measures.spectral(a, overlap, b, (MOST * i) / (columns - 1), ps));
       const canvas = make("canvas", { width: 2 * across, height: 2 * down }), brush = canvas.getContext("2d");
       const pixels = brush.createImageData(canvas.width, canvas.height);
+      pixels.data.fill(255);
       const value = (px, py) => {
         const u = (px / (canvas.width - 1)) * (columns - 1), v = (1 - py / (canvas.height - 1)) * (lines - 1);
         const i = Math.min(Math.floor(u), columns - 2), j = Math.min(Math.floor(v), lines - 2), du = u - i, dv = v - j;
@@ -286,7 +288,7 @@
         row.forEach((v, px) => {
           const tenth = Math.floor(10 * v + 1e-9);
           const line = (px && Math.floor(10 * row[px - 1] + 1e-9) !== tenth) || (py && Math.floor(10 * above[px] + 1e-9) !== tenth);
-          pixels.data.set(line ? [255, 255, 255, 255] : [...colour(v), 255], 4 * (py * canvas.width + px));
+          pixels.data.set(line ? [255, 255, 255] : colour(v), 4 * (py * canvas.width + px));
         });
         above = row;
       }

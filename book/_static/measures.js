@@ -14,20 +14,21 @@ const Measures = (function () {
 
   /* Singular values, falling, and left singular vectors, of a matrix given by its columns: one-sided Jacobi. */
   function svd(columns) {
-    const A = columns.map((column) => column.slice());
+    const A = columns.map((column) => Float64Array.from(column)), squares = A.map((column) => dot(column, column));
     for (let sweep = 0, turned = true; turned && sweep < 60; sweep++) {
       turned = false;
       for (let i = 0; i < A.length; i++) for (let j = i + 1; j < A.length; j++) {
-        const a = A[i], b = A[j], x = dot(a, a), y = dot(b, b), z = dot(a, b);
-        if (Math.abs(z) <= 1e-15 * Math.sqrt(x * y) || z === 0) continue;
+        const a = A[i], b = A[j], z = dot(a, b);
+        if (Math.abs(z) <= a.length * EPS * Math.sqrt(squares[i] * squares[j])) continue;
         turned = true;
-        const half = (y - x) / (2 * z), t = (half < 0 ? -1 : 1) / (Math.abs(half) + Math.hypot(1, half));
+        const half = (squares[j] - squares[i]) / (2 * z), t = (half < 0 ? -1 : 1) / (Math.abs(half) + Math.hypot(1, half));
         const c = 1 / Math.hypot(1, t), s = c * t;
-        for (let k = 0; k < a.length; k++) [a[k], b[k]] = [c * a[k] - s * b[k], s * a[k] + c * b[k]];
+        for (let k = 0; k < a.length; k++) { const old = a[k]; a[k] = c * old - s * b[k]; b[k] = s * old + c * b[k]; }
+        [squares[i], squares[j]] = [dot(a, a), dot(b, b)];
       }
     }
     const pairs = A.map((column) => [norm(column), column]).sort((one, other) => other[0] - one[0]);
-    return { values: pairs.map(([value]) => value), left: pairs.map(([value, column]) => column.map((v) => (value > 0 ? v / value : 0))) };
+    return { values: pairs.map(([value]) => value), left: pairs.map(([value, column]) => Array.from(column, (v) => (value > 0 ? v / value : 0))) };
   }
 
   /* Upper triangle of an n × n table, row by row. */

@@ -43,6 +43,8 @@ document.addEventListener("DOMContentLoaded", () => {
   const page = location.pathname.split("/").pop().replace(/\.html$/, "");
 
   document.querySelectorAll("article figure > img, article figure > a > img, article figure .cell_output img").forEach((image) => {
+    // A picture that is dragged has a link of its own.
+    if (image.closest(".live")) return;
     const figure = image.closest("figure");
     const name = `${figure.id || page}.png`;
     figure.querySelector("figcaption")?.append(line(link("Download this figure (PNG)", { href: image.src, download: name })));

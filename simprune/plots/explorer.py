@@ -209,7 +209,7 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
                 values = table.loc[(level, index), "value"].unstack("p")
                 alphas, inverse = values.index.to_numpy(float), 1 / values.columns.to_numpy(float)
                 look = {"cmap": SIMILARITY_MAP, "vmin": 0, "vmax": 1}
-                mesh = axes.pcolormesh(alphas, inverse, values.to_numpy().T, shading="gouraud", **look)
+                mesh = axes.pcolormesh(alphas, inverse, values.to_numpy().T, shading="gouraud", rasterized=True, **look)
                 for measure, (alpha, p) in SPECTRAL_POINTS.items():
                     style = STYLES[measure]
                     look = {"color": style.colour, "mec": "white", "ms": 6, "linestyle": ""}

@@ -95,7 +95,7 @@ def spectral_plane(maps: Mapping[str, pd.DataFrame]) -> Figure:
             alphas, inverse = table.index.to_numpy(float), 1 / table.columns.to_numpy(float)
             values = table.to_numpy().T
             look = {"cmap": SIMILARITY_MAP, "vmin": 0, "vmax": 1}
-            mesh = axes.pcolormesh(alphas, inverse, values, shading="gouraud", **look)
+            mesh = axes.pcolormesh(alphas, inverse, values, shading="gouraud", rasterized=True, **look)
             levels = [level for level in np.arange(0.1, 1, 0.1) if values.min() < level < values.max()]
             if levels:
                 axes.contour(alphas, inverse, values, levels=levels, colors="white", linewidths=0.5)

@@ -258,6 +258,107 @@ def test_the_heatmap_has_its_numbers_as_a_table_and_as_a_file(explorer):
     assert len(lines) == explorer.run(shape) + 1
 
 
+# Pictures that are dragged ----------------------------------------------------------------------------------
+
+CLOUD, PLANE = "book/executed/what_measures_see.html", "book/executed/spectral_family.html"
+SCORE = "Number(document.querySelector('[data-measure={}]').dataset.value)"
+LATER = "new Promise(done => setTimeout(() => done(0), 300))"
+
+
+@pytest.fixture(params=[1280, PHONE])
+def live(browser, request):
+    """Open a live picture, at the width of a desk or of a phone, in a state."""
+
+    def opened(page, state="", theme="light"):
+        if page not in PAGES:
+            pytest.skip(f"the book has no page {page}")
+        browser.open("about:blank")  # the same address with another state would load nothing
+        browser.open(address(page, state), width=request.param)
+        browser.run(f"document.documentElement.dataset.theme = '{theme}'; {LATER}")
+        return browser
+
+    return opened
+
+
+def drag(browser, chosen, right, down):
+    """Drag what a selector chooses by so many pixels, as a reader would."""
+    x, y = browser.run(
+        f"(grip => {{ grip.scrollIntoView({{block: 'center', behavior: 'instant'}}); "
+        f"const box = grip.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; }})"
+        f"(document.querySelector({chosen!r}))"
+    )
+    browser.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1)
+    for share in (0.5, 1):
+        place = {"x": x + share * right, "y": y + share * down}
+        browser.call("Input.dispatchMouseEvent", type="mouseMoved", button="left", buttons=1, **place)
+    browser.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", clickCount=1, **place)
+    browser.run(LATER)
+
+
+def test_a_cloud_that_is_turned_by_hand_is_a_change_for_few_measures(live):
+    browser = live(CLOUD)
+    drag(browser, "[data-grip=turn] circle:last-of-type", -40, -30)
+    turned = browser.run("Number(document.getElementById('cloud-turn').value)")
+    assert 5 < turned < 60 and f"turn={turned}" in browser.run("location.hash")
+    assert browser.run(SCORE.format("linear_cka")) == pytest.approx(1, abs=1e-9)
+    assert browser.run(SCORE.format("unit_correlation")) < 0.99
+    said = browser.run("document.querySelector('.live-reading').textContent")
+    assert re.fullmatch(r"1\d of 19 measures see no change\.", said)
+    assert browser.problems == []
+
+
+def test_a_cloud_that_is_squeezed_by_hand_or_moved_says_so(live):
+    browser = live(CLOUD)
+    drag(browser, "[data-grip='stretch 2'] circle:last-of-type", 0, 40)
+    assert browser.run("Number(document.getElementById('cloud-second').value)") < 0.95
+    assert browser.run(SCORE.format("linear_cka")) < 1 - 1e-6
+    assert browser.run(SCORE.format("mean_cca")) == pytest.approx(1, abs=1e-9)
+    drag(browser, "[data-grip=move] circle:last-of-type", 20, 10)
+    assert browser.run("Number(document.getElementById('cloud-right').value)") > 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_dials_go_by_keyboard_and_by_number_and_a_link_keeps_them(live, theme):
+    browser = live(CLOUD, theme=theme)
+    browser.run("document.getElementById('cloud-noise').focus()")
+    browser.press("ArrowRight", 39)
+    assert browser.run(f"{LATER}.then(() => document.getElementById('cloud-noise').value)") == "0.05"
+    browser.run(
+        "(field => { field.focus(); field.value = '0.4'; field.dispatchEvent(new Event('input')); field.blur(); "
+        "field.dispatchEvent(new Event('change')); })(document.querySelector('#cloud-noise + input'))"
+    )
+    score = browser.run(f"{LATER}.then(() => {SCORE.format('nbs')})")
+    link = browser.run("document.querySelector('.live-link').getAttribute('href')")
+    assert link == "#cloud?noise=0.4" and score < 0.99
+    assert live(CLOUD, link).run(SCORE.format("nbs")) == pytest.approx(score, abs=1e-12)
+
+
+def test_a_point_of_the_plane_is_dragged_and_has_the_value_of_its_measure(live):
+    browser = live(PLANE, "#plane?pair=1&alpha=1&inverse=1")
+    value = "Number(document.querySelector('.live-reading').dataset.value)"
+    row = browser.run(
+        "[...document.querySelectorAll('table.dataframe tbody tr')].map(row => row.textContent.trim().split(/\\s+/))"
+        ".find(cells => cells[0] === 'nbs')"
+    )
+    assert browser.run(value) == pytest.approx(float(row[-1]), abs=1e-3)
+    assert "NBS" in browser.run("document.querySelector('.live-reading').textContent")
+    drag(browser, ".live-surface", 30, 20)
+    assert browser.run(value) != pytest.approx(float(row[-1]), abs=1e-3)
+    assert "alpha=" in browser.run("location.hash")
+
+
+@pytest.mark.parametrize("page", [CLOUD, PLANE])
+def test_in_print_a_still_figure_stands_for_a_picture_that_is_dragged(live, page):
+    browser = live(page)
+    shown = "['.live-still', '.live-moving'].map(part => getComputedStyle(document.querySelector(part)).display)"
+    assert browser.run(shown) == ["none", "block"]
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.run(shown) == ["block", "none"]
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
+
+
 def test_without_scripts_the_explorer_says_where_its_maps_stand(browser):
     if EXPLORER not in PAGES:
         pytest.skip(f"the book has no page {EXPLORER}")
