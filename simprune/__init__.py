@@ -17,10 +17,11 @@ _HOMES = {
     "Experiment": "simprune.experiment",
     "InputError": "simprune.errors",
     "MEASURES": "simprune.measures",
-    "Results": "simprune.study",
+    "Results": "simprune.results",
     "compare": "simprune.comparison",
-    "load": "simprune.study",
+    "load": "simprune.results",
     "run": "simprune.study",
+    "shipped": "simprune.results",
     "spectral_similarity": "simprune.measures",
 }
 __all__ = [*_HOMES, "__version__"]

@@ -29,7 +29,7 @@ from simprune.disagreement.scores import DEBIASED
 from simprune.errors import InputError, check_choice
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 PERMUTATIONS = 499
 RESAMPLES = 999

@@ -270,10 +270,10 @@ class Store:
                 try:
                     names = [place.parent.name for place in file.parent.glob("seed-*/provenance.json")]
                     seeds = tuple(int(name[5:]) for name in names if re.fullmatch(r"seed-\d+", name))
-                    experiment = Experiment(**_read_json(file))
+                    experiment = Experiment(**_with_known_scores(_read_json(file)))
                     if seeds and file.parent.name.endswith(f"-{experiment.key}"):
                         found.append((experiment.replace(seeds=seeds), file.parent))
-                except (ValueError, TypeError):  # written by another version, or not by simprune
+                except (ValueError, TypeError, KeyError):  # written by another version, or not by simprune
                     continue
         return found
 
@@ -405,6 +405,12 @@ def _read_network(file: Path, fingerprint: str) -> Checkpoint | None:
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise _Corrupt(file, "it holds no weights")
     return Checkpoint(state, facts)
+
+
+def _with_known_scores(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an experiment without measures, views and references that this simprune does not know."""
+    known = {"measures": MEASURES, "views": VIEWS, "references": REFERENCES}
+    return fields | {field: [name for name in fields[field] if name in names] or None for field, names in known.items()}
 
 
 def _store_schema(root: Path) -> int:

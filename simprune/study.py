@@ -5,7 +5,6 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -26,34 +25,12 @@ from simprune.experiment import ALL, Experiment
 from simprune.measures import MEASURES
 from simprune.progress import Progress, Steps
 from simprune.representations import VIEWS, extract
+from simprune.results import Results, joined, scores
 from simprune.store import Checkpoint, Say, SeedResult, Store, networks_checksum
 from simprune.training import FINAL_LEARNING_RATE, derived_seed, evaluate, mixed_precision, steps_per_epoch, train
 
 DEVICES = ("auto", "cpu", "cuda")
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas")
-
-
-@dataclass(frozen=True)
-class Results:
-    """What an experiment gave: two tidy tables, a report of sparsity by layer, and how they were made.
-
-    performance   one row per seed and level: seed, level, density, sparsity, train_loss, train_accuracy, test_loss,
-                  test_accuracy, seconds; losses in nats, accuracies and densities in 0 … 1
-    similarity    one row per score: seed, level, density, layer, layer_index, reference, view, measure, value, status,
-                  note
-    sparsity      one row per seed, level and prunable layer: seed, level, layer, weights, kept, density
-    provenance    experiment, versions, git commit, device, data fingerprint, start, duration (seconds), by seed too
-    directory     where the tables are stored
-    diagnostics   name -> table: those of `diagnostics.TABLES` stored for every seed, with a leading column seed
-    """
-
-    experiment: Experiment
-    performance: pd.DataFrame
-    similarity: pd.DataFrame
-    sparsity: pd.DataFrame
-    provenance: dict[str, Any]
-    directory: Path
-    diagnostics: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def run(
@@ -80,40 +57,13 @@ def run(
     seeds = [study.seed(seed) for seed in experiment.seeds]
     make = study.diagnose if diagnostics else study.diagnosed
     tables = [make(seed, result) for seed, result in zip(experiment.seeds, seeds, strict=True)]
-    return _collect(experiment, seeds, tables)
-
-
-def load(experiment: Experiment, *, store: str | PathLike | None = None) -> Results:
-    """The stored results of an experiment, from the user's store or else the shipped ones; nothing is computed.
-
-    Raises `InputError` if a seed or a score that the experiment asks for is not stored.
-    """
-    _check_experiment(experiment)
-    place = Store(store)
-    found = []
-    for seed in experiment.seeds:
-        fitting = [result for result in place.read_seed(experiment, seed) if _scores(experiment) <= result.scores()]
-        if not fitting:
-            raise InputError(
-                f"seeds: no stored result of {experiment.name} holds seed {seed} with every score asked "
-                f"for; compute it with simprune.run (on a page: compute = True)"
-            )
-        found.append(fitting[0])
-    tables = [
-        place.read_diagnostics(experiment, seed, result.networks)
-        for seed, result in zip(experiment.seeds, found, strict=True)
-    ]
-    return _collect(experiment, found, tables)
+    held, found = (dict(zip(experiment.seeds, those, strict=True)) for those in (seeds, tables))
+    return joined(experiment, held, found, scores(experiment))
 
 
 def _check_experiment(experiment: object) -> None:
     if not isinstance(experiment, Experiment):
         raise InputError(f"experiment: {shown(experiment)} is not an Experiment; make one with simprune.Experiment(…)")
-
-
-def _scores(experiment: Experiment) -> set[tuple[str, str, str]]:
-    """The (reference, view, measure) triples that an experiment asks for."""
-    return RunComparison.scores(experiment.references, experiment.views, experiment.measures)
 
 
 def _device(device: str) -> torch.device:
@@ -214,7 +164,7 @@ class _Study:
         """The stored result that holds every score asked for, if there is one; and all that are stored."""
         stored = self._stored(seed, mend) if self.resume else []
         for result in stored:
-            if _scores(self.experiment) <= result.scores():
+            if scores(self.experiment) <= result.scores():
                 self.progress.say(f"seed {seed}: read from {result.directory}")
                 return result, stored
         return None, stored
@@ -222,7 +172,7 @@ class _Study:
     def _compute(self, seed: int, stored: list[SeedResult]) -> SeedResult:
         """Train and compare what is missing of one seed, and write its tables."""
         start, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-        dataset, wanted = self.dataset, _scores(self.experiment)
+        dataset, wanted = self.dataset, scores(self.experiment)
         chain = _Chain(self, seed)
         performance = _performance(seed, facts := chain.train())
         mine = [result for result in stored if result.directory == self.store.directory(self.experiment)]
@@ -589,43 +539,6 @@ class _Chain:
 def _performance(seed: int, facts: list[dict[str, Any]]) -> pd.DataFrame:
     """What was measured at each level, as a table."""
     return pd.DataFrame([{"seed": seed, **level["performance"]} for level in facts])
-
-
-def _collect(experiment: Experiment, seeds: list[SeedResult], diagnostics: list[dict[str, pd.DataFrame]]) -> Results:
-    """The results of several seeds as one: their tables joined, the scores that were asked for picked out.
-
-    Raises `InputError` if they were made from different data.
-    """
-    made_from = [result.provenance["data"]["fingerprint"] for result in seeds]
-    for seed, fingerprint in zip(experiment.seeds, made_from, strict=True):
-        if fingerprint != made_from[0]:
-            raise InputError(
-                f"seeds: the stored results of {experiment.name} are of different data, of fingerprint {made_from[0]} "
-                f"for seed {experiment.seeds[0]} and of {fingerprint} for seed {seed}; simprune.run computes them from "
-                f"the data at hand"
-            )
-    similarity = pd.concat([seed.similarity for seed in seeds], ignore_index=True)
-    asked = pd.MultiIndex.from_frame(similarity[["reference", "view", "measure"]]).isin(list(_scores(experiment)))
-    first = seeds[0].provenance
-    provenance = {
-        **first,
-        "experiment": experiment.to_dict(),
-        "duration": round(sum(seed.provenance["duration"] for seed in seeds), 2),
-        "seeds": {number: seed.provenance for number, seed in zip(experiment.seeds, seeds, strict=True)},
-    }
-    return Results(
-        experiment=experiment,
-        performance=pd.concat([seed.performance for seed in seeds], ignore_index=True),
-        similarity=similarity[asked].reset_index(drop=True),
-        sparsity=pd.concat([seed.sparsity for seed in seeds], ignore_index=True),
-        provenance=provenance,
-        directory=seeds[0].directory,
-        diagnostics={
-            name: pd.concat([tables[name] for tables in diagnostics], ignore_index=True)
-            for name in diagnostic_tables.TABLES
-            if all(name in tables for tables in diagnostics)
-        },
-    )
 
 
 # Provenance ---------------------------------------------------------------------------------------------------------

@@ -30,13 +30,6 @@ def stored(tmp_path):
     return synthetic.write_incomplete(tmp_path)
 
 
-def test_the_seeds_of_an_experiment_are_those_with_every_score_that_is_asked_for(stored):
-    experiment, store = stored
-    assert findings.stored_seeds(experiment, store) == (4,)
-    assert findings.stored_seeds(experiment.replace(measures=["nbs"]), store) == (4, 7)
-    assert findings.stored_seeds(experiment.replace(levels=3), store) == ()
-
-
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

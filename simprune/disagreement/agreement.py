@@ -15,7 +15,7 @@ from simprune.errors import check_choice
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 METHODS = {"kendall": kendalltau, "spearman": spearmanr}
 FEWEST_SEEDS = 3  # for an interval over seeds

@@ -11,7 +11,7 @@ from simprune.errors import check_choice
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 QUESTIONS = {
     "least_layer": "Which layer is least similar?",

@@ -8,7 +8,7 @@ import pandas as pd
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 # Functions of another measure: they order everything as it does, and are not counted beside it.
 COPIES = {"procrustes_distance": "nbs", "angular_procrustes": "nbs"}

@@ -23,7 +23,7 @@ from simprune.disagreement.scores import (
 from simprune.errors import InputError
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 IMPLEMENTATIONS = ("right", "as released")
 # Factors of the decomposition → the source of disagreement that each stands for.

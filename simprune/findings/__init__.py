@@ -153,10 +153,10 @@ from simprune.findings.studies import (
     reference_sentence,
     reference_table,
     sources,
-    stored_seeds,
     study_sentences,
     study_title,
 )
+from simprune.results import stored_seeds
 
 __all__ = [
     "CHANGED",

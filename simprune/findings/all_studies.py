@@ -25,14 +25,14 @@ from simprune.findings.common import (
     title,
 )
 from simprune.findings.results import CHANGED, profile_means
-from simprune.findings.studies import accuracies, stored_seeds, study_title
+from simprune.findings.studies import accuracies, study_title
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
+from simprune.results import load, stored_seeds
 from simprune.store import Store
-from simprune.study import load
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 STUDY_PROFILES = ("paper", "laptop")
 
@@ -54,9 +54,8 @@ def stored_studies(
             asked = Experiment(stored.architecture, stored.dataset, profile=profile, measures=measures, views=[view])
             if stored.name != asked.name or study_title(asked) in found:
                 continue
-            seeds = stored_seeds(asked, store)
-            if seeds:
-                found[study_title(asked)] = load(asked.replace(seeds=seeds), store=store)
+            if stored_seeds(asked, store):
+                found[study_title(asked)] = load(asked, every_seed=True, store=store)
     order = [(architecture, dataset) for architecture in ARCHITECTURES for dataset in DATASETS]
     return dict(
         sorted(

@@ -12,7 +12,7 @@ from simprune.errors import InputError, check_choice
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 NO_VALUE = "–"
 REMARK = "*"

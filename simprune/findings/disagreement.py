@@ -5,7 +5,6 @@ were not computed, the sentence says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -28,12 +27,12 @@ from simprune.findings.common import (
     score_text,
     title,
 )
-from simprune.findings.studies import stored_seeds, study_title
+from simprune.findings.studies import study_title
 from simprune.measures import MEASURES
-from simprune.study import load
+from simprune.results import load, stored_seeds
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 Studies = Mapping[str, "Results"]
 
@@ -75,23 +74,10 @@ def load_studies(wanted: Iterable[Sequence], store: str | PathLike | None = None
             continue
         stored = [seed for seed in stored_seeds(experiment, store) if not seeds or seed in seeds]
         if stored:
-            results = load(experiment.replace(seeds=stored), store=store)
-            found[study_title(experiment)] = replace(results, diagnostics=_diagnostics(results, store))
+            found[study_title(experiment)] = load(experiment.replace(seeds=stored), store=store)
     if not found:
         raise InputError("studies: none of them is stored; compute one with simprune.run")
     return found
-
-
-def _diagnostics(results: "Results", store: str | PathLike | None) -> dict[str, pd.DataFrame]:
-    """The tables of all seeds that have them."""
-    seeds = results.experiment.seeds
-    if len(seeds) == 1:
-        return dict(results.diagnostics)
-    tables: dict[str, list[pd.DataFrame]] = {}
-    for seed in seeds:
-        for name, table in load(results.experiment.replace(seeds=(seed,)), store=store).diagnostics.items():
-            tables.setdefault(name, []).append(table)
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
 def studies_sentence(studies: Studies, wanted: Iterable[Sequence] = ()) -> str:

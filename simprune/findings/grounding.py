@@ -26,7 +26,7 @@ from simprune.findings.studies import DIP, unfinished_gain
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 Studies = Mapping[str, "Results"]
 Boards = Mapping[str, pd.DataFrame]

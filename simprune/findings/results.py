@@ -33,7 +33,7 @@ from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 # Accuracy counts as kept while it is at most this far below the dense network's.
 TOLERANCE = 0.01

@@ -28,11 +28,11 @@ from simprune.findings.common import (
     title,
 )
 from simprune.findings.results import profile_means
-from simprune.findings.studies import accuracies, command, one_of_each_family, stored_seeds, unfinished_gain
-from simprune.study import load
+from simprune.findings.studies import accuracies, command, one_of_each_family, unfinished_gain
+from simprune.results import load, stored_seeds
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 # What Renda et al. (2020) found of LR rewinding on CIFAR-10: so near to the dense network, down to that density,
 RENDA_NEAR, RENDA_DENSITY = 0.005, 0.2
@@ -69,13 +69,14 @@ def stored_variants(
     Those that are not stored, or of other data than the experiment's, are left out; nothing is given if the experiment
     itself is not stored.
     """
-    fields = {name: experiment.replace(**changes) for name, (_, changes) in VARIANTS.items()}
-    held = {name: stored_seeds(variant, store) for name, variant in fields.items()}
-    if seeds is not None:
-        held = {name: tuple(seed for seed in there if seed in seeds) for name, there in held.items()}
-    if not held["lr_rewind"]:
-        return {}
-    runs = {name: load(fields[name].replace(seeds=seeds), store=store) for name, seeds in held.items() if seeds}
+    runs = {}
+    for name, (_, changes) in VARIANTS.items():
+        variant = experiment.replace(**changes)
+        held = [seed for seed in stored_seeds(variant, store) if seeds is None or seed in seeds]
+        if held:
+            runs[name] = load(variant.replace(seeds=held), store=store)
+        elif name == "lr_rewind":
+            return {}
     made_from = {name: results.provenance["data"]["fingerprint"] for name, results in runs.items()}
     return {name: results for name, results in runs.items() if made_from[name] == made_from["lr_rewind"]}
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from simprune.comparison import RunComparison
 from simprune.data import DATASETS
 from simprune.disagreement import is_ok
 from simprune.experiment import Experiment
@@ -37,7 +36,7 @@ from simprune.results import other_data
 from simprune.store import TABLES, Store
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 # At most so many measures are drawn where each takes a column.
 COLUMNS = 3
@@ -47,26 +46,6 @@ UNFINISHED = 0.01  # gain of accuracy by training on from which a dense network 
 
 
 # What is stored, and how it was made ------------------------------------------------------------------------
-
-
-def stored_seeds(experiment: Experiment, store: str | PathLike | None = None) -> tuple[int, ...]:
-    """The seeds of an experiment that are stored, by the user or shipped, with every score that it asks for."""
-    place = Store(store)
-    return tuple(
-        sorted(
-            {
-                seed
-                for other, _ in place.stored()
-                if other.name == experiment.name
-                for seed in other.seeds
-                if any(_scores(experiment) <= result.scores() for result in place.read_seed(experiment, seed))
-            }
-        )
-    )
-
-
-def _scores(experiment: Experiment) -> set[tuple[str, str, str]]:
-    return RunComparison.scores(experiment.references, experiment.views, experiment.measures)
 
 
 def command(experiment: Experiment) -> str:

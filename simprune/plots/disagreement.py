@@ -49,7 +49,7 @@ from simprune.plots.common import (
 )
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 Studies = Mapping[str, "Results"]
 

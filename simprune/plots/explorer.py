@@ -24,10 +24,10 @@ from simprune.models import ARCHITECTURES
 from simprune.plots.common import HOLLOW, SIMILARITY_MAP, STYLES, WIDTH, legend, new_figure
 from simprune.plots.methods import SPECTRAL_POINTS
 from simprune.representations import VIEWS
+from simprune.results import Results, load, stored
 
 if TYPE_CHECKING:
     from simprune.experiment import Experiment
-    from simprune.study import Results
 
 # Where the scripts lie, seen from a page of book/executed.
 STATIC = "../../_static"
@@ -73,30 +73,16 @@ def explorer(studies: Mapping[str, "Results"]) -> Explorer:
 def stored_studies(store: str | PathLike | None = None) -> dict[str, "Results"]:
     """Every stored study by name: architecture, dataset, profile, and what is not as the profile has it.
 
-    Read are the user's store and the results that come with the project, seeds of one experiment together; seeds that
-    lack a score which the others have are left out.
+    Read are the user's store and the results that come with the project, all seeds of one experiment together.
     """
-    from simprune.store import Store
-    from simprune.study import load
-
-    seeds: dict[str, set[int]] = {}
-    experiments = {}
-    for experiment, _ in Store(store).stored():
-        seeds.setdefault(experiment.name, set()).update(experiment.seeds)
-        experiments.setdefault(experiment.name, experiment)
     found: dict[str, Results] = {}
-    for key, experiment in experiments.items():
-        whole = []
-        for seed in sorted(seeds[key]):
-            try:
-                load(experiment.replace(seeds=(seed,)), store=store)
-            except InputError:
-                continue
-            whole.append(seed)
-        if whole:
-            experiment = experiment.replace(seeds=tuple(whole))
-            name = _study_name(experiment)
-            found[f"{name}, {key.rsplit('-', 1)[-1]}" if name in found else name] = load(experiment, store=store)
+    for key, experiment in stored(store).items():
+        try:
+            results = load(experiment, every_seed=True, store=store)
+        except InputError:  # nothing of it is whole
+            continue
+        name = _study_name(results.experiment)
+        found[f"{name}, {key.rsplit('-', 1)[-1]}" if name in found else name] = results
     return found
 
 

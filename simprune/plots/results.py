@@ -46,7 +46,7 @@ from simprune.plots.common import (
 )
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 # Inches of a legend's type: what an entry takes beside its name, a letter, a row.
 LEGEND_KEY, LEGEND_LETTER, LEGEND_ROW = 0.62, 0.065, 0.17

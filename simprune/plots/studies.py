@@ -44,7 +44,7 @@ from simprune.plots.common import (
 )
 
 if TYPE_CHECKING:
-    from simprune.study import Results
+    from simprune.results import Results
 
 DOTS = (0, (1, 1.6))
 NEAR_DENSE = 4  # percentage points of accuracy below the dense network that are still drawn enlarged
