@@ -52,9 +52,10 @@ def split_status(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a status of one word and a `note`; older ones held both in one text, as "ok; rank 3 in X"."""
     if "status" not in table or "note" in table:
         return table
-    parts = table["status"].str.extract(r"^(?P<status>\w+)(?:[:;] (?P<note>.*))?$")
-    table = table.assign(status=parts["status"])
-    table.insert(table.columns.get_loc("status") + 1, "note", parts["note"].fillna(""))
+    codes, texts = pd.factorize(table["status"])  # few texts, many rows
+    parts = pd.Series(texts).str.extract(r"^(?P<status>\w+)(?:[:;] (?P<note>.*))?$").fillna("")
+    table = table.assign(status=parts["status"].to_numpy()[codes])
+    table.insert(table.columns.get_loc("status") + 1, "note", parts["note"].to_numpy()[codes])
     return table
 
 

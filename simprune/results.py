@@ -16,9 +16,11 @@ from typing import Any
 import pandas as pd
 
 from simprune import data
-from simprune.comparison import RunComparison
+from simprune.comparison import REFERENCES, RunComparison
 from simprune.errors import InputError, check_path, shown
 from simprune.experiment import Experiment
+from simprune.measures import MEASURES
+from simprune.representations import VIEWS
 from simprune.store import SHIPPED, SeedResult, Store
 
 Score = tuple[str, str, str]  # reference, view, measure
@@ -124,7 +126,8 @@ def _described(folder: str | PathLike, place: Store) -> tuple[Experiment, Store]
     for root in roots:
         for experiment, directory in Store(root, shipped=None).stored():
             if directory.name == path.name:
-                return experiment, Store(root, shipped=None)
+                everything = experiment.replace(measures=list(MEASURES), views=VIEWS, references=REFERENCES)
+                return everything, Store(root, shipped=None)
     raise InputError(f"experiment: {shown(str(folder))} is not an Experiment, and no folder of results")
 
 

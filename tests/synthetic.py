@@ -153,7 +153,8 @@ def write_incomplete(folder):
     made_up = results(seeds=(0,), levels=2, measures=("nbs", "linear_cka"))
     for seed, measures in ((4, ["nbs", "linear_cka"]), (7, ["nbs"])):
         similarity = made_up.similarity[made_up.similarity["measure"].isin(measures)]
-        tables = SeedResult(made_up.performance, similarity, made_up.sparsity, {**made_up.provenance})
+        tables = (table.assign(seed=seed) for table in (made_up.performance, similarity, made_up.sparsity))
+        tables = SeedResult(*tables, {**made_up.provenance})
         Store(folder).write_seed(experiment, seed, tables)
     return experiment, folder
 
