@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from simprune import pruning
 from simprune.comparison import decomposed_views, pair_scores
-from simprune.data import stratified_draw
+from simprune.data import Dataset, normalise, stratified_draw
 from simprune.measures import MEASURES
 from simprune.measures.chance import null_values
 from simprune.measures.core import Measure, Pair, Score
 from simprune.measures.released import RELEASED, linear_kernel, released_cka, released_nbs
 from simprune.measures.spectral import spectral_values
 from simprune.representations import VIEWS, Representation, extract, nonfinite
+from simprune.training import evaluate
 
 # Raise it when a change of the code changes the numbers or the layout of a table: older ones are then not used.
 DIAGNOSTICS_SCHEMA = 2
@@ -42,6 +43,9 @@ DIRECTIONS_KEPT = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 RANDOM_SPARSITIES = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
 # Penalties that the linear probe chooses from, in mean variances of its training inputs.
 PROBE_RIDGES = (1e-3, 1e-2, 0.1, 1.0, 10.0)
+# Points of the straight line between the weights of two networks, ends included; training images for batch norm there.
+LINE_POINTS = 11
+NORM_IMAGES = 5000
 # Activations of several networks that are held at once, in numbers: 1.6 GB of float32.
 HELD = 400_000_000
 
@@ -64,6 +68,8 @@ class ProbedRun:
     inputs     probe inputs, n x c x h x w
     labels     their classes, n
     seed       of every draw, and of the rows where a measure takes some of them
+    dataset    all images: tests for errors, training images for the statistics of batch norm; None where only
+               representations are asked for
     """
 
     levels: int
@@ -72,6 +78,7 @@ class ProbedRun:
     inputs: Tensor
     labels: Tensor
     seed: int = 0
+    dataset: Dataset | None = None
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -435,6 +442,119 @@ def _kernels(activations: Tensor) -> Mapping[str, Tensor]:
     return {centring: linear_kernel(activations, centring != "raw") for centring in CENTRINGS}
 
 
+# ------------------------------------------------------------------------------------------ dead units
+
+
+def dead_units(run: ProbedRun) -> pd.DataFrame:
+    """How many units of each layer no input moves, and how often a unit is silent.
+
+    A unit is a channel of a convolutional layer, a column otherwise. `dead` counts those that are constant over all
+    inputs and positions; `silent` is the share of zeros among activations, the dynamic dead rate of Liu et al. (2022).
+
+    Columns: level, layer, layer_index, units, dead, silent.
+    """
+    rows: list[Row] = []
+    for level in range(run.levels + 1):
+        for index, (layer, activations) in enumerate(run.activations(level).items()):
+            dead = int((~living_units(activations)).sum())
+            silent = float((activations == 0).double().mean())
+            rows.append((level, layer, index, activations.shape[1], dead, silent))
+    return pd.DataFrame(rows, columns=["level", "layer", "layer_index", "units", "dead", "silent"])
+
+
+def living_units(activations: Tensor) -> Tensor:
+    """Which units of a layer (n × c × …) vary over inputs and positions: boolean, c."""
+    units = activations.transpose(0, 1).flatten(1)
+    return units.amax(1) > units.amin(1)
+
+
+def living(run: ProbedRun) -> pd.DataFrame:
+    """Scores of each level with the dense network over the units that live in both; layers where all do are left out.
+
+    Columns: level, layer, layer_index, reference, view, measure, value, status, note, units (those compared).
+    """
+    dense = run.activations(0)
+    rows: list[Row] = []
+    for level in range(1, run.levels + 1):
+        for index, (layer, activations) in enumerate(run.activations(level).items()):
+            both = living_units(activations) & living_units(dense[layer])
+            if both.all() or not both.any():
+                continue
+            views = VIEWS if activations.ndim > 2 else VIEWS[:1]
+            x, y = (run.parts(tensor[:, both], views) for tensor in (dense[layer], activations))
+            for view, measure, score in _scores(x, y):
+                rows.append((level, layer, index, "dense", view, measure, *score, int(both.sum())))
+    columns = ["level", "layer", "layer_index", "reference", "view", "measure", "value", "status", "note", "units"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+# -------------------------------------------------------------------------------- linear mode connectivity
+
+
+def connectivity(run: ProbedRun) -> pd.DataFrame:
+    """Error and loss along the straight line between the weights of two networks (Frankle et al. 2020).
+
+    From the dense network to each level, to its sibling, and from each level to the next: LINE_POINTS points, at
+    position 0 the first network and at 1 the second. Statistics of batch norm are estimated anew at each point, from
+    NORM_IMAGES training images. Errors (0 … 1) and losses (nats) are those of all test images.
+
+    Columns: level, reference ("dense", "sibling", "previous": where the line begins), position, error, loss. The line
+    to the sibling stands at level 0.
+    """
+    lines = [(0, "sibling", run.network(0), run.sibling())]
+    rows: list[Row] = []
+    for level in range(1, run.levels + 1):
+        lines.append((level, "dense", run.network(0), run.network(level)))
+        if level > 1:  # from the dense network to level 1 both are one line
+            lines.append((level, "previous", run.network(level - 1), run.network(level)))
+    for level, reference, first, second in lines:
+        for position, loss, accuracy in line(first, second, run.dataset, run.generator()):
+            rows.append((level, reference, position, 1 - accuracy, loss))
+    return pd.DataFrame(rows, columns=["level", "reference", "position", "error", "loss"])
+
+
+def line(
+    first: nn.Module, second: nn.Module, dataset: Dataset, generator: torch.Generator, points: int = LINE_POINTS
+) -> Iterator[tuple[float, float, float]]:
+    """Yield position (0 … 1), test loss (nats) and test accuracy on the straight line between two networks' weights.
+
+    Weights are those that the networks compute with, masks applied. The first network is moved along the line.
+    """
+    ends = [pruning.computed_state(network) for network in (first, second)]
+    drawn = torch.randperm(len(dataset.train_images), generator=generator)[:NORM_IMAGES]
+    for step in range(points):
+        position = step / (points - 1)
+        state = {
+            name: torch.lerp(one, ends[1][name], position) if one.is_floating_point() else one
+            for name, one in ends[0].items()
+        }
+        first.load_state_dict(state)
+        renormalise(first, dataset.train_images[drawn.to(dataset.train_images.device)], dataset)
+        yield position, *evaluate(first, dataset.test_images, dataset.test_labels, dataset)
+
+
+@torch.no_grad()
+def renormalise(network: nn.Module, images: Tensor, dataset: Dataset, batch_size: int = 500) -> None:
+    """Estimate the statistics of a network's batch norm on images (n × c × h × w, uint8), in place."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over batches
+    network.train()
+    for start in range(0, len(images), batch_size):
+        network(normalise(images[start : start + batch_size], dataset.mean, dataset.std))
+    network.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
 TABLES: dict[str, Callable[[ProbedRun], pd.DataFrame]] = {
-    table.__name__: table for table in (nulls, samples, level_pairs, layer_pairs, corruptions, spectral, released)
+    table.__name__: table
+    for table in (
+        *(nulls, samples, level_pairs, layer_pairs, corruptions, spectral, released),
+        *(dead_units, living, connectivity),
+    )
 }

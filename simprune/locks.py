@@ -1,24 +1,21 @@
 """Locks between processes that share a store.
 
-A lock is one of the operating system's on an open file: it ends with the process that holds it, however that ends, so
-that no lock is ever left behind. The files stay; they are empty but for a word on who holds the lock.
+A lock is one of the operating system's: it ends with the process that holds it, however that ends. The files of locks
+stay; beside each stands who holds it.
 """
 
 import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
-try:
-    import fcntl
-except ImportError:  # not a Unix: processes there are on their own
-    fcntl = None
+from filelock import FileLock, Timeout
 
 # What file systems that know no locks answer. Any other error is one, and ends the run: it must not write unlocked.
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+SHARED = 0o666  # whoever may write in the store's folder may take a lock there
 
 
 @contextmanager
@@ -29,24 +26,26 @@ def locked(file: Path, waiting: Callable[[str], None] | None = None) -> Iterator
     none. Waiting ends with Ctrl-C.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "a+", encoding="utf-8") as stream:
-        if fcntl is not None:
-            try:
-                _acquire(stream, waiting)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {socket.gethostname()}")
-        stream.flush()
-        yield
-
-
-def _acquire(stream: TextIO, waiting: Callable[[str], None] | None) -> None:
+    lock, holder = FileLock(file, mode=SHARED, timeout=0), file.with_name(f"{file.name}.holder")
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire()
+    except Timeout:
         if waiting is not None:
-            stream.seek(0)
-            waiting(stream.read() or "another process")
-        fcntl.flock(stream, fcntl.LOCK_EX)
+            waiting(_said(holder) or "another process")
+        lock.acquire(timeout=-1)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    try:
+        with suppress(OSError):  # another user's word, in a store that two share
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _said(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8")
+    except OSError:
+        return ""

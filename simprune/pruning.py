@@ -22,21 +22,6 @@ SCOPES = {
     "global": "all layers compete for the weights that stay",
     "layerwise": "each layer keeps the same share of its weights",
 }
-RETRAINING = {
-    "lr_rewind": "keep the weights, restart the learning-rate schedule (Renda et al. 2020)",
-    "weight_rewind": "set the weights back to an early step of the dense training and go on from there "
-    "(Frankle et al. 2020)",
-    "finetune": "keep the weights, go on at the last learning rate (Han et al. 2015)",
-    "reinitialise": "keep the masks of the lr_rewind run, train new initial weights (Frankle & Carbin 2019)",
-    "held": "the weights that the lr_rewind run loses stay at their value, untrained; a control that loses no weight",
-    "regrown": "the weights that the lr_rewind run has lost start each level at zero and train like the others "
-    "(dense-sparse-dense, Han et al. 2017); a control that restricts no weight",
-    "none": "leave the network as pruning left it",
-}
-
-
-# Those whose masks are those of the run with lr_rewind, level by level.
-WITH_DONOR = ("reinitialise", "held", "regrown")
 
 OUTPUT = "logits"
 
@@ -64,6 +49,15 @@ def masks(network: nn.Module) -> dict[str, torch.Tensor]:
 def weights(network: nn.Module) -> dict[str, torch.Tensor]:
     """Layer name → the weights that the network computes with, zero where pruned. Needs `attach_masks`."""
     return {name: (module.weight_orig * module.weight_mask).detach() for name, module in prunable(network)}
+
+
+def computed_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict of the same function with nothing pruned: weights as computed with, masks of ones."""
+    state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    for name, weight in weights(network).items():
+        state[f"{name}.weight_orig"] = weight.clone()
+        state[f"{name}.weight_mask"] = torch.ones_like(weight)
+    return state
 
 
 def sparsity_report(network: nn.Module) -> list[dict]:

@@ -1,19 +1,20 @@
 """What a run takes of memory and disk, estimated before it starts, beside what the machine has."""
 
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from simprune import models
 from simprune.errors import InputError
 from simprune.experiment import Experiment
-from simprune.pruning import WITH_DONOR, prunable
+from simprune.pruning import prunable
 from simprune.representations import extract
+from simprune.retraining import RETRAINING
 
 # Read off the code, with room to spare; checked against the runs measured by `benchmarks/resources.py`.
 # Python, PyTorch with its libraries and the other packages, once they have trained a little: 1.06 to 1.2 GB were seen.
@@ -59,7 +60,7 @@ def estimate(
     matrices = held * len(layers) * len(experiment.views) * ROWS_MATRICES * 8 * rows**2
     # Half of a network's activations are between the layers that are probed.
     training = TRAINING_COPIES * 2 * 4 * experiment.batch_size * sum(layers) + 4 * 4 * weights
-    donors = experiment.levels if experiment.retraining in WITH_DONOR else 0
+    donors = experiment.levels if RETRAINING[experiment.retraining].donor else 0
     networks = experiment.levels + 1 + ("sibling" in experiment.references)
     scores = networks * len(layers) * len(experiment.references) * len(experiment.views) * len(experiment.measures)
     return Estimate(
@@ -76,7 +77,7 @@ def check(needed: Estimate, store: Path, say: Callable[[str], None], stored: flo
     `stored` are the bytes of the run that are on the disk already.
     """
     total, available, free = total_memory(), available_memory(), free_disk(store)
-    if total is not None and needed.least_memory > total:
+    if needed.least_memory > total:
         raise InputError(
             f"probe_size: a run of this size needs at least {amount(needed.least_memory)} of memory, and this machine "
             f"has {amount(total)}; give fewer probe inputs, a smaller width or fewer images"
@@ -86,7 +87,7 @@ def check(needed: Estimate, store: Path, say: Callable[[str], None], stored: flo
             f"store: the networks and tables of this run take about {amount(needed.disk)}, and {str(store)!r} has "
             f"{amount(free)} left; make room, choose another with --store, or run fewer seeds or levels"
         )
-    if available is not None and needed.memory > available:
+    if needed.memory > available:
         say(
             f"this run may take about {amount(needed.memory)} of memory, and {amount(available)} are free; if it is "
             f"killed, run it with fewer probe inputs (--probe-size), one view (--views pooled) or one reference"
@@ -98,10 +99,9 @@ def amount(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, size / 1e6):.0f} MB"
 
 
-def total_memory() -> float | None:
+def total_memory() -> float:
     """Bytes of memory that this process may have: the machine's, or less where a limit is set on its group."""
-    known = [_sysconf("SC_PHYS_PAGES"), *_group_limits()]
-    return min((size for size in known if size is not None), default=None)
+    return min([float(psutil.virtual_memory().total), *(size for size in _group_limits() if size is not None)])
 
 
 def _group_limits() -> Iterator[float | None]:
@@ -120,15 +120,9 @@ def _group_limits() -> Iterator[float | None]:
                     yield _number(group / name)
 
 
-def available_memory() -> float | None:
+def available_memory() -> float:
     """Bytes of memory that can be had now without taking it from others."""
-    try:
-        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = float(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        free = _sysconf("SC_AVPHYS_PAGES")
-    known = [free, total_memory()]
-    return min((size for size in known if size is not None), default=None)
+    return min(float(psutil.virtual_memory().available), total_memory())
 
 
 def free_disk(place: Path) -> float | None:
@@ -138,13 +132,6 @@ def free_disk(place: Path) -> float | None:
     try:
         return float(shutil.disk_usage(existing).free) if existing else None
     except OSError:
-        return None
-
-
-def _sysconf(pages: str) -> float | None:
-    try:
-        return float(os.sysconf(pages)) * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not a Unix, or one that does not say
         return None
 
 

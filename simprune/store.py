@@ -8,6 +8,7 @@
     <store>/store.json                                                              the layout's version
     <store>/fingerprints.json                                                       which files hold which data
     <store>/.networks/<network key>/seed-<k>/level-<l>.{pt,json}                    weights; never committed
+    <store>/.networks/<network key>/seed-<k>/training-<l>.{pt,json}                 a level whose training goes on
     <store>/.locks/*                                                                who is writing what
 
 The user's store is read and written; the results that come with the project are only read. Every file is written
@@ -292,9 +293,9 @@ class Store:
 
     # Networks -------------------------------------------------------------------------------------------------------
 
-    def _network_file(self, experiment: Experiment, seed: int, level: int) -> Path:
+    def _network_file(self, experiment: Experiment, seed: int, level: int, kind: str = "level") -> Path:
         key = experiment.network_key(level)
-        return self.root / ".networks" / key / f"seed-{seed}" / f"level-{level:02d}.pt"
+        return self.root / ".networks" / key / f"seed-{seed}" / f"{kind}-{level:02d}.pt"
 
     def networks_size(self, experiment: Experiment) -> int:
         """Bytes of the networks of an experiment that are there."""
@@ -318,20 +319,24 @@ class Store:
     def write_network(
         self, experiment: Experiment, seed: int, level: int, fingerprint: str, checkpoint: Checkpoint
     ) -> Checkpoint:
-        """Write the network of one level; the file with its checksum comes last."""
-        file = self._network_file(experiment, seed, level)
-        buffer = io.BytesIO()
-        torch.save(checkpoint.state, buffer)
-        facts = {
-            **checkpoint.facts,
-            "fingerprint": fingerprint,
-            "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
-        }
-        facts["facts_sha256"] = _facts_checksum(facts)
-        file.with_suffix(".json").unlink(missing_ok=True)
-        write_bytes(file, buffer.getvalue())
-        write_text(file.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
-        return Checkpoint(checkpoint.state, facts)
+        """Write the network of one level, and remove where its training stood."""
+        written = _write_network(self._network_file(experiment, seed, level), fingerprint, checkpoint)
+        for suffix in (".json", ".pt"):
+            self._network_file(experiment, seed, level, "training").with_suffix(suffix).unlink(missing_ok=True)
+        return written
+
+    def read_position(self, experiment: Experiment, seed: int, level: int, fingerprint: str) -> Checkpoint | None:
+        """Where the training of one level stands; None if it is not there, whole."""
+        try:
+            return _read_network(self._network_file(experiment, seed, level, "training"), fingerprint)
+        except _Corrupt:
+            return None
+
+    def write_position(
+        self, experiment: Experiment, seed: int, level: int, fingerprint: str, checkpoint: Checkpoint
+    ) -> None:
+        """Write where the training of one level stands."""
+        _write_network(self._network_file(experiment, seed, level, "training"), fingerprint, checkpoint)
 
 
 def _place(root: Path, experiment: Experiment) -> Path:
@@ -383,13 +388,25 @@ def _facts_checksum(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
+def _write_network(file: Path, fingerprint: str, checkpoint: Checkpoint) -> Checkpoint:
+    """Write weights and what is known of them; the file with the checksums comes last."""
+    buffer = io.BytesIO()
+    torch.save(checkpoint.state, buffer)
+    sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
+    facts = {**checkpoint.facts, "fingerprint": fingerprint, "sha256": sha256}
+    facts["facts_sha256"] = _facts_checksum(facts)
+    file.with_suffix(".json").unlink(missing_ok=True)
+    write_bytes(file, buffer.getvalue())
+    write_text(file.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
+    return Checkpoint(checkpoint.state, facts)
+
+
 def _read_network(file: Path, fingerprint: str) -> Checkpoint | None:
     described = file.with_suffix(".json")
     facts = _read_json(described)
     if not facts and described.exists():
         raise _Corrupt(described, "it is not a JSON object")
-    # The networks of version 0.1.0 say nothing of this checksum.
-    if facts.get("facts_sha256", _facts_checksum(facts)) != _facts_checksum(facts):
+    if facts and facts.get("facts_sha256") != _facts_checksum(facts):
         raise _Corrupt(described, "its checksum is not the one in it")
     data = _read_bytes(file)
     if data is None:
@@ -410,9 +427,7 @@ def _read_network(file: Path, fingerprint: str) -> Checkpoint | None:
 def _with_known_scores(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of an experiment without measures, views and references that this simprune does not know."""
     known = {"measures": MEASURES, "views": VIEWS, "references": REFERENCES}
-    return fields | {
-        field: [name for name in fields[field] if name in names] or [*names] for field, names in known.items()
-    }
+    return fields | {field: [name for name in fields[field] if name in names] or None for field, names in known.items()}
 
 
 def _store_schema(root: Path) -> int:

@@ -4,7 +4,8 @@ import datetime
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -13,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from rich.console import Console
 from torch import nn
 
 from simprune import data as datasets
@@ -26,11 +26,14 @@ from simprune.measures import MEASURES
 from simprune.progress import Progress, Steps
 from simprune.representations import VIEWS, extract
 from simprune.results import Results, joined, scores
+from simprune.retraining import RETRAINING, Start
 from simprune.store import Checkpoint, Say, SeedResult, Store, networks_checksum
-from simprune.training import FINAL_LEARNING_RATE, derived_seed, evaluate, mixed_precision, steps_per_epoch, train
+from simprune.training import Arithmetic, Position, derived_seed, evaluate, fastest_arithmetic, steps_per_epoch, train
 
 DEVICES = ("auto", "cpu", "cuda")
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas")
+
+Facts = dict[str, Any]  # what is known of one network: see `Run.make`
 
 
 def run(
@@ -52,18 +55,13 @@ def run(
     in the store: none but a missing sibling is trained for them. Raises `InputError`, before any work and with
     nothing written, if what was given can't be run; and where networks that diagnostics need are not in the store.
     """
-    _check_experiment(experiment)
-    study = _Study(experiment, data, Store(store), _device(device), resume, download, Progress(progress))
-    seeds = [study.seed(seed) for seed in experiment.seeds]
-    make = study.diagnose if diagnostics else study.diagnosed
-    tables = [make(seed, result) for seed, result in zip(experiment.seeds, seeds, strict=True)]
-    held, found = (dict(zip(experiment.seeds, those, strict=True)) for those in (seeds, tables))
-    return joined(experiment, held, found, scores(experiment))
-
-
-def _check_experiment(experiment: object) -> None:
     if not isinstance(experiment, Experiment):
         raise InputError(f"experiment: {shown(experiment)} is not an Experiment; make one with simprune.Experiment(…)")
+    study = _Study(experiment, data, Store(store), _device(device), resume, download, Progress(progress))
+    held = {seed: _seed_result(study, seed) for seed in experiment.seeds}
+    make = _diagnose if diagnostics else _diagnosed
+    tables = {seed: make(study, seed, result) for seed, result in held.items()}
+    return joined(experiment, held, tables, scores(experiment))
 
 
 def _device(device: str) -> torch.device:
@@ -75,202 +73,229 @@ def _device(device: str) -> torch.device:
     return torch.device(device)
 
 
+@dataclass(frozen=True)
 class _Study:
-    """One call of `run`: what all its seeds share."""
+    """One call of `run`: what was asked for, and what all its seeds share."""
 
-    def __init__(self, experiment, data, store, device, resume, download, progress):
-        self.experiment: Experiment = experiment
-        self.store: Store = store
-        self.device: torch.device = device
-        self.resume: bool = resume
-        self.progress: Progress = progress
-        self._root, self._download = data, download
-        self._dataset: datasets.Dataset | None = None
-        self._fingerprint: str | None = None
+    experiment: Experiment
+    root: str | PathLike | None
+    store: Store
+    device: torch.device
+    resume: bool
+    download: bool
+    progress: Progress
+    made: set[tuple[str, int, int]] = field(default_factory=set)  # the networks that this call has made
 
-    # Data -----------------------------------------------------------------------------------------------------------
+    @cached_property
+    def whole(self) -> datasets.Dataset:
+        """The dataset as it is found, with all its training images."""
+        return datasets.load(self.experiment.dataset, self.root, download=self.download)
 
-    @property
+    @cached_property
     def dataset(self) -> datasets.Dataset:
-        """The dataset on the device, read and checked against the experiment once, when it is first needed."""
-        if self._dataset is None:
-            experiment = self.experiment
-            full = datasets.load(experiment.dataset, self._root, download=self._download)
-            most = {"train_size": len(full.train_labels), "probe_size": len(full.test_labels)}
-            for field, available in most.items():
-                asked = getattr(experiment, field)
-                if asked != ALL and asked > available:
-                    raise InputError(f"{field}: {asked} is more than the {available:,} images of {experiment.dataset}")
-            dataset = full.subset(None if experiment.train_size == ALL else experiment.train_size)
-            steps = experiment.epochs * steps_per_epoch(len(dataset.train_labels), experiment.batch_size)
-            if experiment.retraining == "weight_rewind" and experiment.rewind_step >= steps:
-                raise InputError(
-                    f"rewind_step: {experiment.rewind_step} is not before the end of the training, step {steps}"
-                )
-            experiment.check_shapes(channels=dataset.channels, image_size=dataset.image_size, classes=dataset.n_classes)
-            self._check_resources(full)
-            self.store.prepare()
-            self._fingerprint = dataset.fingerprint
-            self.store.remember_fingerprint(
-                datasets.state_of_files(experiment.dataset, self._root), dataset.fingerprint
-            )
-            self._dataset = dataset.to(self.device)
-        return self._dataset
-
-    def _check_resources(self, dataset: datasets.Dataset) -> None:
-        """Refuse what this machine can't do, and say what it may be too small for."""
-        needed = resources.estimate(
-            self.experiment,
-            channels=dataset.channels,
-            image_size=dataset.image_size,
-            classes=dataset.n_classes,
-            images=len(dataset.train_labels) + len(dataset.test_labels),
-        )
-        resources.check(needed, self.store.root, self.warn, stored=self.store.networks_size(self.experiment))
+        """The dataset on the device, with the training images that the experiment asks for."""
+        size = self.experiment.train_size
+        return self.whole.subset(None if size == ALL else size).to(self.device)
 
     @cached_property
     def probes(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The probe inputs and their labels."""
         return datasets.probe_inputs(self.dataset, self.experiment.probe_size)
 
+    @cached_property
     def fingerprint_at_hand(self) -> str | None:
         """The fingerprint of the data if it is here; None if it is not."""
-        if self._fingerprint is None:
-            try:
-                state = datasets.state_of_files(self.experiment.dataset, self._root)
-            except InputError:
-                return None
-            self._fingerprint = self.store.fingerprint(state)
-            if self._fingerprint is None:
-                self._fingerprint = datasets.load(self.experiment.dataset, self._root).fingerprint
-        return self._fingerprint
-
-    # One seed -------------------------------------------------------------------------------------------------------
-
-    def seed(self, seed: int) -> SeedResult:
-        """The results of one seed, stored or computed."""
-        result, _ = self._complete(seed)
-        if result is not None:
-            if result.directory == self.store.directory(self.experiment):
-                self.store.mend_description(self.experiment, result, self.warn)
-            return result
-        _ = self.dataset  # refuses what can't be run
-        with self.store.writing(self.experiment, seed, self.warn):
-            # Another process may have made them since, and only now is it certain that none is writing them.
-            result, stored = self._complete(seed, mend=self.warn)
-            return self._compute(seed, stored) if result is None else result
-
-    def _complete(self, seed: int, mend: Say | None = None) -> tuple[SeedResult | None, list[SeedResult]]:
-        """The stored result that holds every score asked for, if there is one; and all that are stored."""
-        stored = self._stored(seed, mend) if self.resume else []
-        for result in stored:
-            if scores(self.experiment) <= result.scores():
-                self.progress.say(f"seed {seed}: read from {result.directory}")
-                return result, stored
-        return None, stored
-
-    def _compute(self, seed: int, stored: list[SeedResult]) -> SeedResult:
-        """Train and compare what is missing of one seed, and write its tables."""
-        start, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-        dataset, wanted = self.dataset, scores(self.experiment)
-        chain = _Chain(self, seed)
-        performance = _performance(seed, facts := chain.train())
-        mine = [result for result in stored if result.directory == self.store.directory(self.experiment)]
-        # Scores of networks that are the very ones of the stored table are added to it; others replace it.
-        kept = mine[0] if mine and mine[0].networks == networks_checksum(performance) else None
-        similarity = chain.compare(wanted - kept.scores() if kept else wanted)
-        similarity.insert(0, "seed", seed)
-        similarity.insert(2, "density", similarity["level"].map(performance.set_index("level")["density"]))
-        if kept:
-            similarity = pd.concat([kept.similarity, similarity], ignore_index=True)
-        sparsity = pd.DataFrame(
-            [{"seed": seed, "level": n, **row} for n, level in enumerate(facts) for row in level["sparsity"]]
-        )
-        provenance = {
-            "experiment": self.experiment.replace(seeds=(seed,)).to_dict(),
-            **self._circumstances(),
-            "data": {"fingerprint": dataset.fingerprint, "source": dataset.source},
-            "start": start.isoformat(timespec="seconds"),
-            "duration": round(time.perf_counter() - clock, 2),
-        }
-        result = SeedResult(performance, similarity, sparsity, provenance)
-        return self.store.write_seed(self.experiment, seed, result)
-
-    def _circumstances(self) -> dict[str, Any]:
-        """What computes here: versions, device, threads, precision of training."""
-        mixed = mixed_precision(_Chain(self, 0)._untrained(), self.device)
-        return {
-            **_versions(),
-            "device": _device_name(self.device),
-            "threads": torch.get_num_threads(),
-            "precision": "bfloat16 and float32" if mixed else "float32",
-        }
-
-    def diagnosed(self, seed: int, result: SeedResult, mend: Say | None = None) -> dict[str, pd.DataFrame]:
-        """The stored diagnostics of the networks of a result."""
-        return self.store.read_diagnostics(self.experiment, seed, result.networks, mend)
-
-    def diagnose(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
-        """All diagnostics of the networks of a result, stored or computed; each is stored when it is done."""
-        found = self.diagnosed(seed, result) if self.resume else {}
-        missing = [name for name in diagnostic_tables.TABLES if name not in found]
-        if not missing:
-            return found
-        with self.store.writing(self.experiment, seed, self.warn):
-            return self._diagnose(seed, result)
-
-    def _diagnose(self, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
-        """Compute and store the diagnostics that are still missing."""
-        found = self.diagnosed(seed, result, self.warn) if self.resume else {}
-        missing = [name for name in diagnostic_tables.TABLES if name not in found]
-        networks = _Chain(self, seed).probed(result)
-        density = result.performance.set_index("level")["density"]
-        with self.progress.steps(f"seed {seed}: diagnostics", len(missing)) as bar:
-            for name in missing:
-                bar.begin(name)
-                clock = time.perf_counter()
-                table = diagnostic_tables.TABLES[name](networks)
-                table.insert(0, "seed", seed)
-                if "level" in table:
-                    table.insert(2, "density", table["level"].map(density))
-                seconds = round(time.perf_counter() - clock, 2)
-                provenance = {**self._circumstances(), "seconds": seconds}
-                self.store.write_diagnostics(self.experiment, seed, result.networks, name, table, provenance)
-                found[name] = table
-                bar.say(f"{name}: {len(table):,} rows in {seconds:.0f} s")
-                bar.advance(name)
-        return found
+        try:
+            known = self.store.fingerprint(datasets.state_of_files(self.experiment.dataset, self.root))
+        except InputError:
+            return None
+        return self.whole.fingerprint if known is None else known
 
     def warn(self, text: str) -> None:
         """Say what the user has to know, even one who asked for no progress."""
-        Console(stderr=True, force_jupyter=False).print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def _stored(self, seed: int, mend: Say | None) -> list[SeedResult]:
-        """The stored results of one seed that were made from the data at hand, or from any if none is at hand."""
-        fitting = []
-        for result in self.store.read_seed(self.experiment, seed, mend):
-            made_from, at_hand = result.provenance["data"]["fingerprint"], self.fingerprint_at_hand()
-            if at_hand in (None, made_from):
-                fitting.append(result)
-            else:
-                self.progress.say(
-                    f"seed {seed}: the result in {result.directory} was made from other data (fingerprint {made_from}, "
-                    f"here {at_hand}); computing afresh"
-                )
-        return fitting
+        Progress().say(text)
 
 
-class _Chain:
-    """The networks of one seed: the dense one, and one per level."""
+def _check(study: _Study) -> None:
+    """Raise `InputError` if the experiment can't be run on the data at hand, in this store, on this machine."""
+    experiment, whole = study.experiment, study.whole
+    for size, labels in (("train_size", whole.train_labels), ("probe_size", whole.test_labels)):
+        asked = getattr(experiment, size)
+        if asked != ALL and asked > len(labels):
+            raise InputError(f"{size}: {asked} is more than the {len(labels):,} images of {experiment.dataset}")
+    steps = experiment.epochs * steps_per_epoch(len(study.dataset.train_labels), experiment.batch_size)
+    if experiment.retraining == "weight_rewind" and experiment.rewind_step >= steps:
+        raise InputError(f"rewind_step: {experiment.rewind_step} is not before the end of the training, step {steps}")
+    shape = {"channels": whole.channels, "image_size": whole.image_size, "classes": whole.n_classes}
+    experiment.check_shapes(**shape)
+    images = len(whole.train_labels) + len(whole.test_labels)
+    needed = resources.estimate(experiment, **shape, images=images)
+    resources.check(needed, study.store.root, study.warn, stored=study.store.networks_size(experiment))
 
-    def __init__(self, study: _Study, seed: int, experiment: Experiment | None = None):
-        self.study, self.seed = study, seed
-        self.experiment = study.experiment if experiment is None else experiment
-        self._sums: dict[int, str] = {}  # of the networks that the tables are of
-        self._dense_is_new = False  # then pruned networks in the store were made from another one
-        self._dense_is_made = False  # then it is taken from the store, whatever else is not
 
-    def _untrained(self, seed: int | None = None) -> nn.Module:
+# One seed -----------------------------------------------------------------------------------------------------------
+
+
+def _seed_result(study: _Study, seed: int) -> SeedResult:
+    """The results of one seed, stored or computed."""
+    experiment, store = study.experiment, study.store
+    result, _ = _complete(study, seed)
+    if result is not None:
+        if result.directory == store.directory(experiment):
+            store.mend_description(experiment, result, study.warn)
+        return result
+    _check(study)
+    store.prepare()
+    store.remember_fingerprint(datasets.state_of_files(experiment.dataset, study.root), study.dataset.fingerprint)
+    with store.writing(experiment, seed, study.warn):
+        # Another process may have made them since, and only now is it certain that none is writing them.
+        result, stored = _complete(study, seed, mend=study.warn)
+        return _compute(study, seed, stored) if result is None else result
+
+
+def _complete(study: _Study, seed: int, mend: Say | None = None) -> tuple[SeedResult | None, list[SeedResult]]:
+    """The stored result that holds every score asked for, if there is one; and all that are stored."""
+    stored = _stored(study, seed, mend) if study.resume else []
+    for result in stored:
+        if scores(study.experiment) <= result.scores():
+            study.progress.say(f"seed {seed}: read from {result.directory}")
+            return result, stored
+    return None, stored
+
+
+def _stored(study: _Study, seed: int, mend: Say | None) -> list[SeedResult]:
+    """The stored results of one seed that were made from the data at hand, or from any if none is at hand."""
+    fitting = []
+    for result in study.store.read_seed(study.experiment, seed, mend):
+        made_from, at_hand = result.provenance["data"]["fingerprint"], study.fingerprint_at_hand
+        if at_hand in (None, made_from):
+            fitting.append(result)
+        else:
+            study.progress.say(
+                f"seed {seed}: the result in {result.directory} was made from other data (fingerprint {made_from}, "
+                f"here {at_hand}); computing afresh"
+            )
+    return fitting
+
+
+def _compute(study: _Study, seed: int, stored: list[SeedResult]) -> SeedResult:
+    """Train and compare what is missing of one seed, and write its tables."""
+    experiment, wanted = study.experiment, scores(study.experiment)
+    start, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+    networks = _Run(study, experiment, seed)
+    facts = networks.make(experiment.levels)
+    performance = _performance(seed, facts)
+    mine = [result for result in stored if result.directory == study.store.directory(experiment)]
+    # Scores of networks that are the very ones of the stored table are added to it; others replace it.
+    kept = mine[0] if mine and mine[0].networks == networks_checksum(performance) else None
+    similarity = _compare(networks, facts, wanted - kept.scores() if kept else wanted)
+    similarity.insert(0, "seed", seed)
+    similarity.insert(2, "density", similarity["level"].map(performance.set_index("level")["density"]))
+    if kept:
+        similarity = pd.concat([kept.similarity, similarity], ignore_index=True)
+    sparsity = pd.DataFrame(
+        [{"seed": seed, "level": n, **row} for n, level in enumerate(facts) for row in level["sparsity"]]
+    )
+    trained = [{name: level.get(name) for name in ("precision", "processor")} for level in facts]
+    provenance = {
+        "experiment": experiment.replace(seeds=(seed,)).to_dict(),
+        **_circumstances(study),
+        "precision": " and ".join(dict.fromkeys(level["precision"] for level in trained if level["precision"])),
+        "levels": trained,
+        "data": {"fingerprint": study.dataset.fingerprint, "source": study.dataset.source},
+        "start": start.isoformat(timespec="seconds"),
+        "duration": round(time.perf_counter() - clock, 2),
+    }
+    return study.store.write_seed(experiment, seed, SeedResult(performance, similarity, sparsity, provenance))
+
+
+def _performance(seed: int, facts: Iterable[Facts]) -> pd.DataFrame:
+    """What was measured at each level, as a table."""
+    return pd.DataFrame([{"seed": seed, **level["performance"]} for level in facts])
+
+
+# The networks of one seed -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The networks of one seed of an experiment: the dense one, level 0, and one for each level."""
+
+    study: _Study
+    experiment: Experiment
+    seed: int
+
+    @cached_property
+    def donor(self) -> "_Run | None":
+        """The run whose masks are taken, for ways of retraining that take some."""
+        if not RETRAINING[self.experiment.retraining].donor:
+            return None
+        return _Run(self.study, self.experiment.replace(retraining="lr_rewind"), self.seed)
+
+    def make(self, levels: int) -> list[Facts]:
+        """Make each network up to a level unless it is there; what is known of each.
+
+        A network is there if it is in the store, whole, of this experiment's shapes, and was made from the networks
+        (`parent`) that the level starts from now.
+        """
+        store, warn, donated = self.study.store, self.study.warn, None
+        if levels and self.donor:
+            self.study.progress.say(f"seed {self.seed}: first the run with lr_rewind, whose masks are taken")
+            donated = self.donor.make(levels)
+        facts = self._there([], levels, donated)
+        self._say_found(len(facts), levels)
+        if len(facts) > levels:
+            return facts
+        epochs = sum(self.experiment.recipe(level).epochs for level in range(len(facts), levels + 1))
+        with self.study.progress.steps(f"seed {self.seed}: training", epochs) as bar:
+            # Runs that share only the dense network wait for each other only while it is trained.
+            for first, last in ((0, 0), (1, levels)) if levels else ((0, 0),):
+                with store.training(self.experiment, self.seed, last, warn):
+                    facts = self._there(facts[:first], last, donated, warn)
+                    while len(facts) <= last:
+                        facts.append(self._make_level(facts, donated, bar))
+        return facts
+
+    def _there(
+        self, facts: list[Facts], last: int, donated: list[Facts] | None, mend: Say | None = None
+    ) -> list[Facts]:
+        """What is known of networks, and of those after them up to a level, as far as they are there without a gap."""
+        facts = list(facts)
+        while (level := len(facts)) <= last and (self.study.resume or self._name(level) in self.study.made):
+            found = self.read(level, mend)
+            if found is None or not self._fits(found) or found.facts.get("parent") != self._parent(facts, donated):
+                break
+            facts.append(found.facts)
+        return facts
+
+    def _parent(self, before: list[Facts], donated: list[Facts] | None) -> str | None:
+        """The checksums of the networks that the next level is made from: the one before, and that of the masks."""
+        if not (level := len(before)):
+            return None
+        start = before[0 if self.experiment.one_shot else level - 1]["sha256"]
+        return start if donated is None else f"{start} {donated[level]['sha256']}"
+
+    def _name(self, level: int) -> tuple[str, int, int]:
+        return self.experiment.network_key(level), self.seed, level
+
+    def _fits(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint has the shapes of the experiment's networks, and says what was measured."""
+        shapes = {name: tensor.shape for name, tensor in checkpoint.state.items()}
+        return shapes == self._shapes and {"performance", "sparsity"} <= set(checkpoint.facts)
+
+    @cached_property
+    def _shapes(self) -> dict[str, torch.Size]:
+        return {name: tensor.shape for name, tensor in self.untrained().state_dict().items()}
+
+    def _say_found(self, found: int, levels: int) -> None:
+        """Say which networks are in the store; nothing where none is, or none but a sibling was asked for."""
+        if found and levels:
+            which = "level 0 of {} is" if found == 1 else f"levels 0 to {found - 1} of {{}} are"
+            rest = "the rest is trained" if found <= levels else "nothing is trained"
+            self.study.progress.say(f"seed {self.seed}: {which.format(levels)} in the store, {rest}")
+
+    def untrained(self, seed: int | None = None) -> nn.Module:
+        """The untrained network, on the CPU, with masks of ones. `seed`: of its weights, where not the run's."""
         dataset = self.study.dataset
         network = models.build(
             self.experiment.architecture,
@@ -280,127 +305,40 @@ class _Chain:
             width=self.experiment.width,
             seed=self.seed if seed is None else seed,
         )
-        return pruning.attach_masks(network).to(self.study.device)
+        return pruning.attach_masks(network)
 
-    def network(self, level: int) -> nn.Module:
-        """The trained network of one level, read from the store."""
-        checkpoint = self._checkpoint(level)
-        if checkpoint is None or checkpoint.facts["sha256"] != self._sums.get(level, checkpoint.facts["sha256"]):
+    def read(self, level: int, mend: Say | None = None) -> Checkpoint | None:
+        """What is stored of a level, if it is of the data at hand."""
+        return self.study.store.read_network(self.experiment, self.seed, level, self.study.dataset.fingerprint, mend)
+
+    def network(self, level: int, sha256: str | None = None) -> nn.Module:
+        """The network of a level, read from the store, on the CPU. Raises if it is not there (with this checksum)."""
+        found = self.read(level)
+        if found is None or sha256 not in (None, found.facts["sha256"]):
             raise RuntimeError(
                 f"the network of seed {self.seed}, level {level}, was changed in the store by another process; "
                 f"run the same command again"
             )
-        network = self._untrained()
-        network.load_state_dict(checkpoint.state)
+        network = self.untrained()
+        network.load_state_dict(found.state)
         return network
 
-    def _checkpoint(self, level: int, mend: Say | None = None) -> Checkpoint | None:
-        fingerprint = self.study.dataset.fingerprint
-        return self.study.store.read_network(self.experiment, self.seed, level, fingerprint, mend)
-
-    def train(self, levels: int | None = None) -> list[dict[str, Any]]:
-        """Train the networks that are missing; return what was measured at each level."""
-        levels = self.experiment.levels if levels is None else levels
-        facts = self._present(0, levels)
-        missing = levels + 1 - len(facts)
-        self._say_found(len(facts), levels)
-        if missing and levels and self.experiment.retraining in pruning.WITH_DONOR:
-            self._train_donor(levels)
-        if missing:
-            epochs = missing * self.experiment.epochs
-            with self.study.progress.steps(f"seed {self.seed}: training", epochs) as bar:
-                # Runs that share only the dense network wait for each other only while it is trained.
-                facts = self._train(0, 0, bar)
-                facts += self._train(1, levels, bar) if levels else []
-        self._sums = {level: fact["sha256"] for level, fact in enumerate(facts)}
-        return facts
-
-    @cached_property
-    def _donor(self) -> "_Chain":
-        """The run whose masks new weights are trained under."""
-        return _Chain(self.study, self.seed, self.experiment.replace(retraining="lr_rewind"))
-
-    def _train_donor(self, levels: int) -> None:
-        """Train the donor of masks, once for all levels; both runs start from one dense network, which is its."""
-        self.study.progress.say(f"seed {self.seed}: first the run with lr_rewind, whose masks are taken")
-        self._donor.train(levels)
-        self._dense_is_made, self._dense_is_new = True, self._donor._dense_is_new
-
-    def _say_found(self, found: int, levels: int) -> None:
-        """Say which networks are in the store; nothing where none is, or none but a sibling was asked for."""
-        if found and levels:
-            which = "level 0 of {} is" if found == 1 else f"levels 0 to {found - 1} of {{}} are"
-            rest = "the rest is trained" if found <= levels else "nothing is trained"
-            self.study.progress.say(f"seed {self.seed}: {which.format(levels)} in the store, {rest}")
-
-    def _train(self, first: int, last: int, bar: Steps) -> list[dict[str, Any]]:
-        """Train those networks from level `first` to level `last` that are missing, with the right to write them."""
-        store, fingerprint, warn = self.study.store, self.study.dataset.fingerprint, self.study.warn
-        with store.training(self.experiment, self.seed, last, warn):
-            facts = [] if first and self._dense_is_new else self._present(first, last, mend=warn)
-            for level in range(first + len(facts), last + 1):
-                checkpoint = self._train_level(level, bar)
-                checkpoint = store.write_network(self.experiment, self.seed, level, fingerprint, checkpoint)
-                facts.append(checkpoint.facts)
-                self._dense_is_new |= level == 0
-        return facts
-
-    def _present(self, first: int, last: int, mend: Say | None = None) -> list[dict[str, Any]]:
-        """What was measured on the networks from level `first` on, as far as they are in the store without a gap."""
-        facts = []
-        while (level := first + len(facts)) <= last and (self.study.resume or (level == 0 and self._dense_is_made)):
-            checkpoint = self._checkpoint(level, mend)
-            if checkpoint is None or not self._fits(checkpoint):
-                break
-            made_from = checkpoint.facts.get("parent")  # the networks of version 0.1.0 do not say it
-            if made_from is not None and made_from != self._parent(level, {first + n: f for n, f in enumerate(facts)}):
-                break
-            facts.append(checkpoint.facts)
-        return facts
-
-    def _parent(self, level: int, known: Mapping[int, dict[str, Any]] | None = None) -> str | None:
-        """The checksum of the network whose weights or masks a level starts from; None if that is not in the store.
-
-        `known`: what is known of levels already.
-        """
-        if level == 0:
-            return None
-        chain = self._donor if self.experiment.retraining in pruning.WITH_DONOR else self
-        place = level if chain is not self else 0 if self.experiment.one_shot else level - 1
-        if chain is self and known and place in known:
-            return known[place]["sha256"]
-        checkpoint = chain._checkpoint(place)
-        return None if checkpoint is None else checkpoint.facts["sha256"]
-
-    def _fits(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint has the shapes of the experiment's networks, and says what was measured."""
-        shapes = {name: tensor.shape for name, tensor in checkpoint.state.items()}
-        return shapes == self._shapes and {"performance", "sparsity"} <= set(checkpoint.facts)
-
-    @cached_property
-    def _shapes(self) -> dict[str, torch.Size]:
-        return {name: tensor.shape for name, tensor in self._untrained().state_dict().items()}
-
-    def _train_level(self, level: int, bar: Steps) -> Checkpoint:
-        """Make the network of a level from the one it starts from, which is in the store, and measure it."""
-        experiment, dataset, clock = self.experiment, self.study.dataset, time.perf_counter()
-        network = self._untrained() if level == 0 else self._pruned(level)
-        options = self._retraining(level) if level > 0 else {}
+    def _make_level(self, before: list[Facts], donated: list[Facts] | None, bar: Steps) -> Facts:
+        """Train, measure and store the network of the level after those before, which are in the store."""
+        level, experiment, store, clock = len(before), self.experiment, self.study.store, time.perf_counter()
+        mode, start = RETRAINING[experiment.retraining], self._start(before, donated)
+        network = (self.untrained() if level == 0 else mode.start(start)).to(self.study.device)
+        options = {} if level == 0 else mode.options(start)
+        facts: Facts = {"parent": self._parent(before, donated)}
         if options is not None:
-            train(
-                network,
-                dataset,
-                experiment.recipe(),
-                order_seed=derived_seed(self.seed, "order", level),
-                augmentation_seed=derived_seed(self.seed, "augmentation", level),
-                on_epoch=lambda _: bar.advance(f"level {level} of {experiment.levels}"),
-                **options,
-            )
+            recipe = experiment.recipe(0 if mode.dense_recipe else level)
+            facts |= self._train(network, level, recipe, options, facts["parent"], clock, bar)
+        dataset = self.study.dataset
         train_loss, train_accuracy = evaluate(network, dataset.train_images, dataset.train_labels, dataset)
         test_loss, test_accuracy = evaluate(network, dataset.test_images, dataset.test_labels, dataset)
         density = pruning.density(network)
         bar.say(f"level {level}: density {density:.1%}, test accuracy {test_accuracy:.2%}")
-        performance = {
+        facts["performance"] = {
             "level": level,
             "density": density,
             "sparsity": 1 - density,
@@ -408,61 +346,78 @@ class _Chain:
             "train_accuracy": train_accuracy,
             "test_loss": test_loss,
             "test_accuracy": test_accuracy,
-            "seconds": round(time.perf_counter() - clock, 3),
+            "seconds": round(facts.pop("seconds", 0) + time.perf_counter() - clock, 3),
         }
-        state = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
-        facts = {
-            "performance": performance,
-            "sparsity": pruning.sparsity_report(network),
-            "parent": self._parent(level),
-        }
-        return Checkpoint(state, facts)
+        facts["sparsity"] = pruning.sparsity_report(network)
+        state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
+        written = store.write_network(experiment, self.seed, level, dataset.fingerprint, Checkpoint(state, facts))
+        self.study.made.add(self._name(level))
+        return written.facts
 
-    def _pruned(self, level: int) -> nn.Module:
-        """The network that retraining starts from at a level above 0."""
-        experiment = self.experiment
-        if experiment.retraining == "reinitialise":
-            network = self._untrained(derived_seed(self.seed, "initial weights", level))
-            pruning.load_masks(network, pruning.masks(self._donor.network(level)))
-            return network
-        network = self.network(0 if experiment.one_shot else level - 1).cpu()
-        if experiment.retraining == "held":
-            return network.to(self.study.device)
-        if experiment.retraining == "regrown":
-            pruning.zero(network, pruning.masks(self._donor.network(level).cpu()))
-            return network.to(self.study.device)
-        pruning.prune_to(
-            network,
-            pruning.nominal_density(experiment.rate, level),
-            criterion=experiment.criterion,
-            scope=experiment.scope,
-            seed=derived_seed(self.seed, "pruning", level),
-            keep_output=experiment.keep_output,
+    def _start(self, before: list[Facts], donated: list[Facts] | None) -> Start:
+        level = len(before)
+        first = 0 if self.experiment.one_shot else level - 1
+        return Start(
+            self.experiment,
+            self.seed,
+            level,
+            before=lambda: self.network(first, before[first]["sha256"]),
+            untrained=self.untrained,
+            early=lambda: self._early,
+            donated=lambda: pruning.masks(self.donor.network(level, donated[level]["sha256"])),
         )
-        if experiment.retraining == "weight_rewind":
-            masks = pruning.masks(network)
-            network.load_state_dict(self._early_state)
-            pruning.load_masks(network, masks)
-        return network.to(self.study.device)
 
-    def _retraining(self, level: int) -> dict[str, Any] | None:
-        """The options of `train` at a level above 0; None where there is no training."""
-        experiment = self.experiment
-        if experiment.retraining == "held":
-            kept = pruning.masks(self._donor.network(level))
-            return {"trainable": {f"{layer}.weight_orig": mask for layer, mask in kept.items()}}
-        if experiment.retraining == "none":
-            return None
-        if experiment.retraining == "weight_rewind":
-            return {"first_step": experiment.rewind_step}
-        if experiment.retraining == "finetune":
-            return {"constant_learning_rate": experiment.learning_rate * FINAL_LEARNING_RATE}
-        return {}
+    def _train(
+        self,
+        network: nn.Module,
+        level: int,
+        recipe: Any,
+        options: Mapping[str, Any],
+        parent: str | None,
+        clock: float,
+        bar: Steps,
+    ) -> Facts:
+        """Train a level's network, from where a run that was stopped within the level got to; how it was done."""
+        experiment, dataset, store = self.experiment, self.study.dataset, self.study.store
+        place = (experiment, self.seed, level, dataset.fingerprint)
+        here = {"processor": _processor(self.study.device)}
+        kept = store.read_position(*place) if self.study.resume else None
+        position, arithmetic, seconds = None, None, 0.0
+        if kept is not None and kept.facts.get("parent") == parent:
+            seconds = kept.facts["seconds"]
+            if kept.facts["processor"] == here["processor"]:
+                arithmetic = Arithmetic(*kept.facts["arithmetic"])
+        arithmetic = arithmetic or fastest_arithmetic(network, tuple(dataset.train_images.shape[1:]), self.study.device)
+        if seconds:
+            position = Position(kept.facts["step"], kept.state, arithmetic)
+            done = position.step // steps_per_epoch(len(dataset.train_labels), recipe.batch_size)
+            bar.say(f"level {level}: goes on after epoch {done} of {recipe.epochs}")
+            for _ in range(done):
+                bar.advance(f"level {level} of {experiment.levels}")
+
+        def keep(position: Position) -> None:
+            spent = seconds + time.perf_counter() - clock
+            facts = {"step": position.step, "arithmetic": list(position.arithmetic), "parent": parent, **here}
+            store.write_position(*place, Checkpoint(position.state, facts | {"seconds": spent}))
+
+        train(
+            network,
+            dataset,
+            recipe,
+            order_seed=derived_seed(self.seed, "order", level),
+            augmentation_seed=derived_seed(self.seed, "augmentation", level),
+            arithmetic=arithmetic,
+            position=position,
+            keep=keep,
+            on_epoch=lambda _: bar.advance(f"level {level} of {experiment.levels}"),
+            **options,
+        )
+        return {"precision": str(arithmetic), **here, "seconds": seconds}
 
     @cached_property
-    def _early_state(self) -> dict[str, torch.Tensor]:
+    def _early(self) -> dict[str, torch.Tensor]:
         """The state of the dense network at the step that weight rewinding goes back to: its training, done again."""
-        network = self._untrained()
+        network = self.untrained().to(self.study.device)
         train(
             network,
             self.study.dataset,
@@ -473,75 +428,120 @@ class _Chain:
         )
         return network.state_dict()
 
-    def _snapshot(self, network: nn.Module) -> Snapshot:
-        return Snapshot(extract(network, self.study.probes[0]), pruning.weights(network), pruning.masks(network))
+    def sibling(self) -> nn.Module:
+        """The dense network of the next seed, trained if it is not there."""
+        other = _Run(self.study, self.experiment, self.seed + 1)
+        (facts,) = other.make(0)
+        return other.network(0, facts["sha256"])
 
-    def probed(self, result: SeedResult) -> diagnostic_tables.ProbedRun:
-        """The stored networks that gave a result, for diagnostics; the sibling is trained if it is not there.
 
-        Raises `InputError` if they are not there, or if those that are there gave other results.
-        """
-        found = [self._checkpoint(level) for level in range(self.experiment.levels + 1)]
-        facts = [level.facts for level in found if level]
-        if None in found or networks_checksum(_performance(self.seed, facts)) != result.networks:
-            raise InputError(
-                f"diagnostics: the networks of seed {self.seed} are not in the store {str(self.study.store.root)!r}; "
-                f"with resume=False (--no-resume) they are trained again"
-            )
-        sibling = _Chain(self.study, self.seed + 1)
-        if sibling._checkpoint(0) is None:
-            sibling.train(levels=0)
-        inputs, labels = self.study.probes
-        return diagnostic_tables.ProbedRun(
-            levels=self.experiment.levels,
-            network=self.network,
-            sibling=lambda: sibling.network(0),
-            inputs=inputs,
-            labels=labels,
-            seed=self.experiment.probe_size,
+# Comparing ----------------------------------------------------------------------------------------------------------
+
+
+def _snapshot(study: _Study, network: nn.Module) -> Snapshot:
+    network = network.to(study.device)
+    return Snapshot(extract(network, study.probes[0]), pruning.weights(network), pruning.masks(network))
+
+
+def _compare(networks: _Run, facts: list[Facts], wanted: set[tuple[str, str, str]]) -> pd.DataFrame:
+    """The wanted scores of every level: the columns of `RunComparison.level` after a leading one, level."""
+    study = networks.study
+    names, all_views, all_measures = (set(column) for column in zip(*wanted, strict=True)) if wanted else (set(),) * 3
+    sources = {
+        "dense": lambda: networks.network(0, facts[0]["sha256"]),
+        "sibling": networks.sibling,
+        "untrained": networks.untrained,
+    }
+    references = {name: _snapshot(study, source()) for name, source in sources.items() if name in names}
+    tables = []
+    with study.progress.steps(f"seed {networks.seed}: comparing", len(facts)) as bar:
+        comparison = RunComparison(
+            references,
+            views=[view for view in VIEWS if view in all_views],
+            measures=[name for name in MEASURES if name in all_measures],
+            previous="previous" in names,
+            labels=study.probes[1],
+            seed=networks.experiment.probe_size,
         )
-
-    def compare(self, wanted: set[tuple[str, str, str]]) -> pd.DataFrame:
-        """The wanted scores of every level: `level` and the columns of `RunComparison.level`."""
-        names = {reference for reference, _, _ in wanted}
-        views = [view for view in VIEWS if any(view == wanted_view for _, wanted_view, _ in wanted)]
-        measures = [name for name in MEASURES if any(name == measure for _, _, measure in wanted)]
-        references = {}
-        if "dense" in names:
-            references["dense"] = self._snapshot(self.network(0))
-        if "sibling" in names:
-            sibling = _Chain(self.study, self.seed + 1)
-            sibling.train(levels=0)
-            references["sibling"] = self._snapshot(sibling.network(0))
-        if "untrained" in names:
-            references["untrained"] = self._snapshot(self._untrained())
-        levels = self.experiment.levels + 1
-        tables = []
-        with self.study.progress.steps(f"seed {self.seed}: comparing", levels) as bar:
-            comparison = RunComparison(
-                references,
-                views=views,
-                measures=measures,
-                previous="previous" in names,
-                labels=self.study.probes[1],
-                seed=self.experiment.probe_size,
-            )
-            for level in range(levels):
-                scores = comparison.level(self._snapshot(self.network(level)))
-                scores.insert(0, "level", level)
-                tables.append(scores)
-                bar.advance(f"level {level} of {self.experiment.levels}")
-        table = pd.concat(tables, ignore_index=True)
-        asked = pd.MultiIndex.from_frame(table[["reference", "view", "measure"]]).isin(list(wanted))
-        return table[asked].reset_index(drop=True)
+        for level, known in enumerate(facts):
+            table = comparison.level(_snapshot(study, networks.network(level, known["sha256"])))
+            table.insert(0, "level", level)
+            tables.append(table)
+            bar.advance(f"level {level} of {networks.experiment.levels}")
+    table = pd.concat(tables, ignore_index=True)
+    asked = pd.MultiIndex.from_frame(table[["reference", "view", "measure"]]).isin(list(wanted))
+    return table[asked].reset_index(drop=True)
 
 
-def _performance(seed: int, facts: list[dict[str, Any]]) -> pd.DataFrame:
-    """What was measured at each level, as a table."""
-    return pd.DataFrame([{"seed": seed, **level["performance"]} for level in facts])
+def _diagnosed(study: _Study, seed: int, result: SeedResult, mend: Say | None = None) -> dict[str, pd.DataFrame]:
+    """The stored diagnostics of the networks of a result."""
+    return study.store.read_diagnostics(study.experiment, seed, result.networks, mend)
+
+
+def _diagnose(study: _Study, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
+    """All diagnostics of the networks of a result, stored or computed; each is stored when it is done."""
+    found = _diagnosed(study, seed, result) if study.resume else {}
+    if all(name in found for name in diagnostic_tables.TABLES):
+        return found
+    with study.store.writing(study.experiment, seed, study.warn):
+        found = _diagnosed(study, seed, result, study.warn) if study.resume else {}
+        missing = [name for name in diagnostic_tables.TABLES if name not in found]
+        networks = _probed(study, seed, result)
+        density = result.performance.set_index("level")["density"]
+        with study.progress.steps(f"seed {seed}: diagnostics", len(missing)) as bar:
+            for name in missing:
+                bar.begin(name)
+                clock = time.perf_counter()
+                table = diagnostic_tables.TABLES[name](networks)
+                table.insert(0, "seed", seed)
+                if "level" in table:
+                    table.insert(2, "density", table["level"].map(density))
+                seconds = round(time.perf_counter() - clock, 2)
+                provenance = {**_circumstances(study), "seconds": seconds}
+                study.store.write_diagnostics(study.experiment, seed, result.networks, name, table, provenance)
+                found[name] = table
+                bar.say(f"{name}: {len(table):,} rows in {seconds:.0f} s")
+                bar.advance(name)
+    return found
+
+
+def _probed(study: _Study, seed: int, result: SeedResult) -> diagnostic_tables.ProbedRun:
+    """The stored networks that gave a result, for diagnostics; the sibling is trained if it is not there.
+
+    Raises `InputError` if they are not there, or if those that are there gave other results.
+    """
+    networks = _Run(study, study.experiment, seed)
+    found = [networks.read(level) for level in range(study.experiment.levels + 1)]
+    if None in found or networks_checksum(_performance(seed, [level.facts for level in found])) != result.networks:
+        raise InputError(
+            f"diagnostics: the networks of seed {seed} are not in the store {str(study.store.root)!r}; "
+            f"with resume=False (--no-resume) they are trained again"
+        )
+    sibling = networks.sibling().to(study.device)
+    inputs, labels = study.probes
+    return diagnostic_tables.ProbedRun(
+        levels=study.experiment.levels,
+        network=lambda level: networks.network(level).to(study.device),
+        sibling=lambda: sibling,
+        inputs=inputs,
+        labels=labels,
+        dataset=study.dataset,
+        seed=study.experiment.probe_size,
+    )
 
 
 # Provenance ---------------------------------------------------------------------------------------------------------
+
+
+def _circumstances(study: _Study) -> dict[str, Any]:
+    """What computes here: versions, device, threads."""
+    return {**_versions(), "device": _processor(study.device), "threads": torch.get_num_threads()}
+
+
+def _processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
 
 
 def _versions() -> dict[str, Any]:
@@ -571,7 +571,3 @@ def _git_commit() -> str | None:
         return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})"

@@ -1,19 +1,21 @@
 """Train and evaluate one network.
 
-Randomness is stateless: the order of the images in epoch e and their augmentation come from generators seeded with
-(seed, purpose, e), so that training can begin at any step and no global random state is read or changed.
+Randomness is stateless: the order of the images in epoch e, their augmentation and what dropout drops come from
+generators seeded with (seed, purpose, e). So training can begin at any epoch, and no global random state is changed.
 
-On a CUDA device, and for networks with batch norm on a CPU with matrix units for bfloat16, the forward pass runs in
-mixed precision: bfloat16, with weights, loss and evaluation in float32. On a CUDA device the host waits for the device
-twice an epoch and not at each step. On a CPU the optimizer is the plain one: the fused and the multi-tensor one were
-measured there and are no faster.
+The number format and the order in memory of a network with batch norm are those that are fastest on the processor at
+hand, by a measurement (`fastest_arithmetic`): weights, loss and evaluation are in float32 in any case. On a CUDA device
+the host waits for the device twice an epoch and not at each step. On a CPU the optimizer is the plain one: the fused
+and the multi-tensor one were measured there and are no faster.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -22,9 +24,11 @@ from torch.nn import functional
 from simprune.data import AUGMENTATIONS, Dataset, augment, normalise
 from simprune.errors import InputError, check_choice, shown
 
-SCHEDULES = ("step", "cosine")
+SCHEDULES = ("step", "cosine", "linear")
 STEP_MILESTONES = (0.5, 0.75)  # shares of the training run at which the learning rate falls to a tenth
-FINAL_LEARNING_RATE = 0.01  # share of the first learning rate that both schedules end at
+FINAL_LEARNING_RATE = 0.01  # share of the first learning rate that the schedules "step" and "cosine" end at
+WARM_UP = 0.2  # share of the training run over which the schedule "linear" rises
+SAVE_EVERY = 240  # seconds after which the end of an epoch is kept
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,10 @@ class Recipe:
     """How one network is trained: stochastic gradient descent with momentum, cross-entropy loss.
 
     `epochs` passes over the training images in batches of `batch_size` (the last, smaller batch included);
-    `learning_rate` the first one; `schedule` "step" (a tenth at 50 % and at 75 % of the run; He et al. 2016) or
-    "cosine" (down to 1 % of it; Loshchilov & Hutter 2017); `augmentation` one of `data.AUGMENTATIONS`.
-    Raises `InputError` for a value outside its range.
+    `learning_rate` the greatest one; `schedule` "step" (a tenth at 50 % and at 75 % of the run; He et al. 2016),
+    "cosine" (down to 1 % of it; Loshchilov & Hutter 2017) or "linear" (up to it over the first fifth of the run, then
+    down to 0; Goyal et al. 2017 and Li et al. 2020); `nesterov` whether momentum looks ahead (Sutskever et al. 2013);
+    `augmentation` one of `data.AUGMENTATIONS`. Raises `InputError` for a value outside its range.
     """
 
     epochs: int
@@ -44,6 +49,7 @@ class Recipe:
     weight_decay: float
     schedule: str
     augmentation: str
+    nesterov: bool = False
 
     def __post_init__(self):
         for field in ("epochs", "batch_size"):
@@ -60,6 +66,10 @@ class Recipe:
             raise InputError("learning_rate: 0 would leave the network as it is; give a number above 0 and below 1")
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("augmentation", self.augmentation, AUGMENTATIONS)
+        if not isinstance(self.nesterov, bool):
+            raise InputError(f"nesterov: {shown(self.nesterov)} is neither True nor False")
+        if self.nesterov and self.momentum == 0:
+            raise InputError("nesterov: True needs a momentum above 0")
 
 
 def derived_seed(*parts: object) -> int:
@@ -79,32 +89,95 @@ def scheduler(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> t
         return torch.optim.lr_scheduler.CosineAnnealingLR(
             optimizer, T_max=steps, eta_min=recipe.learning_rate * FINAL_LEARNING_RATE
         )
+    if recipe.schedule == "linear":
+        top = steps * WARM_UP
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min((step + 1) / top, (steps - step) / (steps - top), 1.0)
+        )
     milestones = [round(steps * share) for share in STEP_MILESTONES]
     return torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=milestones, gamma=0.1)
 
 
-def mixed_precision(network: nn.Module, device: torch.device) -> bool:
-    """Whether the forward pass of training runs in bfloat16: where it was measured to be faster.
+class Arithmetic(NamedTuple):
+    """How training computes: forward passes in bfloat16 or not, and whether maps lie in memory channels last."""
 
-    On a CPU that asks for matrix units (Intel's AMX). Measured there on one thread, in images per second while
-    training: VGG of half width 1.9 times as many as in float32, ResNet-20 of half width 1.6 times. LeNet-5, and any
-    network without batch norm, is trained in float32 on every CPU: its numbers depend less on the machine.
+    bfloat16: bool
+    channels_last: bool
+
+    def __str__(self) -> str:
+        return ("bfloat16" if self.bfloat16 else "float32") + (", channels last" if self.channels_last else "")
+
+
+PLAIN = Arithmetic(False, False)
+TRIAL_IMAGES, TRIAL_ROUNDS = 32, 3
+_measured: dict[tuple, Arithmetic] = {}
+
+
+def fastest_arithmetic(network: nn.Module, shape: tuple[int, ...], device: torch.device) -> Arithmetic:
+    """The arithmetic in which this device trains a network of these shapes fastest, measured once in each process.
+
+    `shape`: of one image. A network without batch norm is trained in float32, plainly, on every CPU: what could be won
+    is little, and its numbers depend less on the machine. What takes twice as long as another in its first step is
+    measured no further: bfloat16 on a processor that does not know it takes ten times as long as float32.
     """
+    normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
+    if device.type == "cpu" and not normalised:
+        return PLAIN
+    key = (device, torch.get_num_threads(), shape, *(tuple(p.shape) for p in network.parameters()))
+    if key not in _measured:
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        pixels = torch.zeros(TRIAL_IMAGES, *shape, device=device)
+        seconds: dict[Arithmetic, float] = {}
+        with _dropout_seeded(0, device):
+            for arithmetic in (PLAIN, Arithmetic(False, True), Arithmetic(True, True), Arithmetic(True, False)):
+                best, took = min(seconds.values(), default=float("inf")), []
+                while len(took) < TRIAL_ROUNDS and (not took or took[-1] <= 2 * best):
+                    took.append(_seconds_of_a_step(network.train(), pixels, arithmetic))
+                seconds[arithmetic] = min(took)
+        network.to(memory_format=torch.contiguous_format).load_state_dict(before)
+        _measured[key] = min(seconds, key=seconds.__getitem__)
+    return _measured[key]
+
+
+def _seconds_of_a_step(network: nn.Module, pixels: torch.Tensor, arithmetic: Arithmetic) -> float:
+    device = pixels.device
+    network.to(memory_format=_order(arithmetic))
+    clock = time.perf_counter()
+    _loss(network, pixels, torch.zeros(len(pixels), dtype=torch.long, device=device), arithmetic).backward()
     if device.type == "cuda":
-        return True
-    normalised = any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
-    return device.type == "cpu" and normalised and _has_matrix_units()
+        torch.cuda.synchronize(device)
+    network.zero_grad(set_to_none=True)
+    return time.perf_counter() - clock
 
 
-@cache
-def _has_matrix_units() -> bool:
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of PyTorch don't tell
-    return bool(capabilities.get("amx_bf16"))
+def _order(arithmetic: Arithmetic) -> torch.memory_format:
+    return torch.channels_last if arithmetic.channels_last else torch.contiguous_format
+
+
+def _loss(network: nn.Module, pixels: torch.Tensor, labels: torch.Tensor, arithmetic: Arithmetic) -> torch.Tensor:
+    pixels = pixels.contiguous(memory_format=_order(arithmetic))
+    with torch.autocast(pixels.device.type, dtype=torch.bfloat16, enabled=arithmetic.bfloat16):
+        return functional.cross_entropy(network(pixels), labels)
 
 
 def _batches(order: torch.Tensor, batch_size: int, first: int, last: int) -> Iterator[torch.Tensor]:
     for batch in range(first, last):
         yield order[batch * batch_size : (batch + 1) * batch_size]
+
+
+class Position(NamedTuple):
+    """Where training stands at the end of an epoch: what it needs to go on as if it had never stopped.
+
+    `step` steps are done; `state` holds the network's state dict and, under "momentum.<number>", the optimizer's
+    buffers; all that is computed in `arithmetic`.
+    """
+
+    step: int
+    state: dict[str, torch.Tensor]
+    arithmetic: Arithmetic
+
+
+MOMENTUM = "momentum."
 
 
 def train(
@@ -118,6 +191,9 @@ def train(
     last_step: int | None = None,
     constant_learning_rate: float | None = None,
     trainable: Mapping[str, torch.Tensor] | None = None,
+    arithmetic: Arithmetic | None = None,
+    position: Position | None = None,
+    keep: Callable[[Position], None] | None = None,
     on_epoch: Callable[[int], None] | None = None,
 ) -> list[float]:
     """Train `network` in place and return the learning rate of every step taken.
@@ -126,32 +202,43 @@ def train(
     `recipe.epochs` whole epochs; `first_step` and `last_step` (default: the end) cut a piece out of it, as weight
     rewinding needs. `constant_learning_rate` replaces the schedule, as fine-tuning needs. `trainable` (name of a
     parameter → boolean, its shape) says which of its weights train; the others stay as they are, to the bit.
-    `order_seed` decides the order of the images, `augmentation_seed` their crops and flips. `on_epoch(e)` is called
-    after epoch e.
+    `order_seed` decides the order of the images, `augmentation_seed` their crops and flips and what dropout drops.
+    `arithmetic`: default `fastest_arithmetic`. `keep` is given the position at the end of an epoch, at most once in
+    `SAVE_EVERY` seconds; training from a `position` on ends, on one processor, with the very weights of a run that was
+    not interrupted. `on_epoch(e)` is called after epoch e.
     Raises `FloatingPointError` if the loss is no longer finite.
     """
     images, labels = dataset.train_images, dataset.train_labels
-    mixed = mixed_precision(network, images.device)
+    if arithmetic is None:
+        arithmetic = fastest_arithmetic(network, tuple(images.shape[1:]), images.device)
     per_epoch = steps_per_epoch(len(images), recipe.batch_size)
     total = recipe.epochs * per_epoch
     last_step = total if last_step is None else last_step
+    network.to(memory_format=_order(arithmetic))
     optimizer = torch.optim.SGD(
         [p for p in network.parameters() if p.requires_grad],
         lr=recipe.learning_rate if constant_learning_rate is None else constant_learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
+        nesterov=recipe.nesterov,
         fused=images.device.type == "cuda",
     )
+    parameters = dict(network.named_parameters())
+    held = [
+        (parameters[name], free.to(images.device), parameters[name].detach().clone())
+        for name, free in (trainable or {}).items()
+    ]
+    if position is not None:
+        first_step = position.step
+        _restore(network, optimizer, position.state)
     schedule = scheduler(optimizer, recipe, total) if constant_learning_rate is None else None
     optimizer.zero_grad(set_to_none=True)
     if schedule is not None and first_step:
         optimizer.step()  # without gradients this changes nothing; torch wants it before the schedule moves
         for _ in range(first_step):
             schedule.step()
-    parameters = dict(network.named_parameters())
-    held = [(parameters[name], free, parameters[name].detach().clone()) for name, free in (trainable or {}).items()]
     network.train()
-    rates = []
+    rates, kept = [], time.monotonic()
     for epoch in range(first_step // per_epoch, -(-last_step // per_epoch)):
         order_generator = torch.Generator().manual_seed(derived_seed(order_seed, "order", epoch))
         order = torch.randperm(len(images), generator=order_generator).to(images.device)
@@ -159,29 +246,58 @@ def train(
         first = max(0, first_step - epoch * per_epoch)
         last = min(per_epoch, last_step - epoch * per_epoch)
         loss = None
-        for batch in _batches(order, recipe.batch_size, first, last):
-            pixels = normalise(
-                augment(images[batch], recipe.augmentation, augmentation_generator), dataset.mean, dataset.std
-            )
-            with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=mixed):
-                loss = functional.cross_entropy(network(pixels), labels[batch])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            with torch.no_grad():
-                for parameter, free, value in held:
-                    torch.where(free, parameter, value, out=parameter)
-            rates.append(optimizer.param_groups[0]["lr"])
-            if schedule is not None:
-                schedule.step()
+        with _dropout_seeded(derived_seed(augmentation_seed, "dropout", epoch), images.device):
+            for batch in _batches(order, recipe.batch_size, first, last):
+                pixels = augment(images[batch], recipe.augmentation, augmentation_generator)
+                loss = _loss(network, normalise(pixels, dataset.mean, dataset.std), labels[batch], arithmetic)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                with torch.no_grad():
+                    for parameter, free, value in held:
+                        torch.where(free, parameter, value, out=parameter)
+                rates.append(optimizer.param_groups[0]["lr"])
+                if schedule is not None:
+                    schedule.step()
         if loss is not None and not torch.isfinite(loss):  # once an epoch: reading it makes the host wait
             raise FloatingPointError(
                 f"training diverged in epoch {epoch + 1}: the loss is {loss.item()}; try a smaller learning_rate "
                 f"than {recipe.learning_rate:g}"
             )
+        done = (epoch + 1) * per_epoch
+        if keep is not None and done < last_step and time.monotonic() - kept >= SAVE_EVERY:
+            keep(Position(done, _state(network, optimizer), arithmetic))
+            kept = time.monotonic()
         if on_epoch is not None:
             on_epoch(epoch)
     return rates
+
+
+@contextmanager
+def _dropout_seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from the global generators as if they had been seeded, and leave them as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _state(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """What `Position.state` holds, copied to the CPU; a parameter that was never updated has no momentum."""
+    momentum = {
+        f"{MOMENTUM}{number}": optimizer.state[parameter]["momentum_buffer"]
+        for number, parameter in enumerate(optimizer.param_groups[0]["params"])
+        if optimizer.state[parameter].get("momentum_buffer") is not None
+    }
+    return {name: tensor.detach().cpu().clone() for name, tensor in (network.state_dict() | momentum).items()}
+
+
+def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, torch.Tensor]) -> None:
+    network.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith(MOMENTUM)})
+    for number, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        if f"{MOMENTUM}{number}" in state:
+            # In the parameter's own order in memory, as the optimizer makes it.
+            buffer = torch.empty_like(parameter).copy_(state[f"{MOMENTUM}{number}"])
+            optimizer.state[parameter]["momentum_buffer"] = buffer.detach()
 
 
 @torch.no_grad()

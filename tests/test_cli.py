@@ -114,7 +114,7 @@ def test_compare_prints_the_scores_of_two_files(tmp_path, capsys):
         (["walk"], "No such command 'walk'"),
         (["compare", "none.npy", "none.npy"], "X: 'none.npy' can't be read (No such file or directory)"),
         (["book", "--root", "nowhere"], "_config.yml"),
-        (["book", "--profile", "fast"], "profile: 'fast' is not one of quick, laptop, paper"),
+        (["book", "--profile", "fast"], "profile: 'fast' is not one of quick, laptop, overnight, paper"),
         (["run", "lenet5", "fashion_mnist_mini", "--store", "x" * 3000], "can't be used (File name too long)"),
         (["run", "lenet5", "mnist", "--data", "~nobody-of-this-name"], "is not a path"),
     ],

@@ -1,7 +1,7 @@
 """Diagnostics of made-up representations, where the right answer is known."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from torch import nn
 
 from simprune import diagnostics, pruning
 from simprune.comparison import compare, shuffled_null
+from simprune.data import Dataset, normalise
 from simprune.diagnostics import TABLES, ProbedRun, representation_measures
 from simprune.measures import MEASURES, spectral_similarity
 from simprune.measures.released import released_scores
@@ -18,6 +19,15 @@ from simprune.representations import VIEWS
 INPUTS, SIZES = 60, (12, 24)
 MEASURE_IDS = [measure.id for measure in representation_measures()]
 LABELS = torch.arange(INPUTS) % 3
+
+
+DRAWN = torch.Generator().manual_seed(5)
+IMAGES = Dataset(
+    "made up",
+    *(torch.randint(0, 256, (90, 1, 4, 4), dtype=torch.uint8, generator=DRAWN), torch.arange(90) % 3),
+    *(torch.randint(0, 256, (60, 1, 4, 4), dtype=torch.uint8, generator=DRAWN), torch.arange(60) % 3),
+    *(("a", "b", "c"), (0.5,), (0.25,), "none", "f" * 16, "made up"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,9 +61,8 @@ def network():
 
 def made_up(levels, other=None):
     inputs = torch.randn(INPUTS, 1, 4, 4, generator=torch.Generator().manual_seed(9))
-    return MadeUp(
-        len(levels) - 1, lambda level: network(), network, inputs, LABELS, 3, tuple(levels), other or levels[0]
-    )
+    made = {"made": tuple(levels), "other": other or levels[0], "dataset": IMAGES}
+    return MadeUp(len(levels) - 1, lambda level: network(), network, inputs, LABELS, 3, **made)
 
 
 def activations(seed):
@@ -91,13 +100,21 @@ COLUMNS = {
     "corruptions": "corruption strength layer layer_index view measure value status note probe_accuracy",
     "spectral": "level layer layer_index reference alpha p value",
     "released": "level layer layer_index reference view measure centring value",
+    "dead_units": "level layer layer_index units dead silent",
+    "living": "level layer layer_index reference view measure value status note units",
+    "connectivity": "level reference position error loss",
 }
-NUMBERS = {"value", "status", "note", "null", "null_sd", "shuffles", "probe_accuracy"}
+NUMBERS = {"value", "status", "note", "null", "null_sd", "shuffles", "probe_accuracy", "units", "dead", "silent"}
+NUMBERS |= {"error", "loss"}
+# Those that score a layer of each network, whatever it is like.
+SCORED = [name for name in COLUMNS if name not in ("dead_units", "living", "connectivity")]
 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_table_is_tidy_and_the_same_again(name):
-    run = made_up([activations(0), activations(1)], activations(2))
+    last = activations(1)
+    last["units"][:, 3] = 0
+    run = made_up([activations(0), last], activations(2))
     table = TABLES[name](run)
     assert list(table.columns) == COLUMNS[name].split() and len(table)
     assert not table.duplicated([column for column in table if column not in NUMBERS]).any()
@@ -316,11 +333,106 @@ def test_the_released_scores_stand_beside_the_right_ones(run):
     same(table.loc[0, "units", "columns first"]["linear_cka"], 1)
 
 
+# Dead units ---------------------------------------------------------------------------------------------------------
+
+
+def test_dead_units_are_those_that_no_input_moves_and_silent_ones_give_zeros():
+    last = activations(1)
+    last["units"][:, 2] = 0.7  # constant, and never zero
+    last["maps"][:, 1] = 0
+    table = TABLES["dead_units"](made_up([activations(0), last], activations(2))).set_index(["level", "layer"])
+    assert list(table["dead"]) == [0, 0, 1, 1] and list(table["units"]) == [4, 8, 4, 8]
+    assert table.loc[(1, "maps"), "silent"] == 0.25
+    assert table.loc[(1, "units"), "silent"] == pytest.approx(float((last["units"] == 0).double().mean()))
+
+
+def test_scores_over_living_units_are_those_of_the_layers_without_the_dead_ones():
+    dense, last = activations(0), mixed(activations(0), activations(1), 0.3)
+    last["units"][:, [1, 4]] = 0
+    table = TABLES["living"](made_up([dense, last], dense))
+    assert set(table["layer"]) == {"units"} and set(table["view"]) == {"flatten"} and set(table["units"]) == {6}
+    kept = [0, 2, 3, 5, 6, 7]
+    expected = compare(dense["units"][:, kept], last["units"][:, kept], MEASURE_IDS)
+    same(table.set_index("measure")["value"][MEASURE_IDS], expected["value"][MEASURE_IDS])
+
+
+# Linear mode connectivity -------------------------------------------------------------------------------------------
+
+
+def classifier(seed, norm=False):
+    """A trained network of 16 hidden units on the made-up images, whose class is where their light is."""
+    torch.manual_seed(seed)
+    layers = [nn.Flatten(), nn.Linear(16, 16), *([nn.BatchNorm1d(16)] if norm else []), nn.ReLU(), nn.Linear(16, 3)]
+    net = nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
+    images, labels = lit().train_images, lit().train_labels
+    for _ in range(150):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(normalise(images, (0.5,), (0.25,))), labels).backward()
+        optimizer.step()
+    return pruning.attach_masks(net.eval())
+
+
+def lit():
+    """The made-up images, made brighter in the row that is their class."""
+    splits = {}
+    for split in ("train", "test"):
+        images, labels = getattr(IMAGES, f"{split}_images").clone() // 2, getattr(IMAGES, f"{split}_labels")
+        images[torch.arange(len(labels)), 0, labels] += 100
+        splits[f"{split}_images"] = images
+    return replace(IMAGES, **splits)
+
+
+def errors(first, second):
+    walked = diagnostics.line(first, second, lit(), torch.Generator().manual_seed(0))
+    return np.array([(position, loss, 1 - accuracy) for position, loss, accuracy in walked])
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_between_a_network_and_itself_there_is_no_barrier(norm):
+    walked = errors(classifier(0, norm), classifier(0, norm))
+    assert list(walked[:, 0]) == pytest.approx(list(np.linspace(0, 1, 11)))
+    assert np.ptp(walked[:, 1]) < 1e-5 and walked[:, 2].max() < 0.1
+
+
+def test_between_a_network_and_itself_with_its_units_in_another_order_the_barrier_is_high_and_measures_see_nothing():
+    first, second = classifier(0), classifier(0)
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        second[1].weight_orig.copy_(first[1].weight_orig[order])
+        second[1].bias.copy_(first[1].bias[order])
+        second[3].weight_orig.copy_(first[3].weight_orig[:, order])
+    inputs = normalise(lit().test_images, (0.5,), (0.25,))
+    hidden = [net[:3](inputs).detach() for net in (first, second)]
+    assert compare(*hidden, ["linear_cka", "nbs", "mean_cca"])["value"].min() > 1 - 1e-6
+    walked = errors(first, second)
+    assert walked[0, 1] == pytest.approx(walked[-1, 1], abs=1e-5)
+    assert walked[5, 1] > 3 * walked[0, 1]
+
+
+def test_the_ends_of_a_line_are_the_networks_with_their_masks():
+    first, second = classifier(0), classifier(1)
+    pruning.prune_to(second, 0.5, criterion="magnitude", scope="global", seed=0)
+    inputs, labels = normalise(lit().test_images, (0.5,), (0.25,)), lit().test_labels
+    expected = [float(nn.functional.cross_entropy(net(inputs), labels)) for net in (first, second)]
+    walked = errors(first, second)
+    assert [walked[0, 1], walked[-1, 1]] == pytest.approx(expected, abs=1e-5)
+
+
+def test_statistics_of_batch_norm_are_estimated_anew_on_the_line():
+    network = classifier(0, norm=True)
+    network[2].running_mean.fill_(50.0)
+    diagnostics.renormalise(network, lit().train_images, lit())
+    with torch.no_grad():
+        expected = network[1](normalise(lit().train_images, (0.5,), (0.25,)).flatten(1)).mean(0)
+    assert torch.allclose(network[2].running_mean, expected, atol=1e-5) and network[2].momentum == 0.1
+
+
 # What has no score --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [0.0, math.nan])
-@pytest.mark.parametrize("name", [name for name in COLUMNS if name not in ("samples", "corruptions")])
+@pytest.mark.parametrize("name", [name for name in SCORED if name not in ("samples", "corruptions")])
 def test_a_dead_or_diverged_layer_of_a_pruned_network_has_no_scores(name, value):
     dense, last = activations(0), activations(1)
     broken = {**last, "units": torch.full_like(last["units"], value)}

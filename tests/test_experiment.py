@@ -24,6 +24,37 @@ def test_the_paper_profile_prunes_twelve_times_to_below_seven_percent():
     assert experiment.train_size == "all" and experiment.width == 1
 
 
+def test_the_overnight_profile_ends_its_schedule_and_halves_it_at_each_level():
+    experiment = Experiment("vgg", "cifar10", profile="overnight")
+    assert (experiment.schedule, experiment.nesterov, experiment.width) == ("linear", True, 1)
+    assert [round((1 - experiment.rate) ** level, 3) for level in range(1, experiment.levels + 1)] == [
+        round(0.8**level, 3) for level in (3, 6, 9, 12)
+    ]
+    assert 2 * experiment.recipe(1).epochs == experiment.recipe(0).epochs == experiment.epochs
+    assert experiment.replace(epochs=6).recipe(1).epochs == 3
+    assert experiment.replace(epochs=6, retraining_epochs=5).recipe(1).epochs == 5
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_architecture_of_one_width_has_that_in_every_profile(profile, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "one_size", dataclasses.replace(ARCHITECTURES["vgg"], has_width=False))
+    assert Experiment("one_size", "cifar10", profile=profile).width == 1
+    assert Experiment("vgg", "cifar10", profile=profile, width=16).width == 16
+
+
+def test_new_fields_leave_the_keys_of_experiments_that_do_not_use_them():
+    """These names are those of results that were shipped before there were such fields."""
+    assert Experiment("lenet5", "fashion_mnist", profile="paper").key == "1259edacf7a4"
+    assert Experiment("vgg", "cifar10", profile="laptop").key == "21a36d38c1f5"
+    for change in ({"nesterov": True}, {"retraining_epochs": 3}, {"schedule": "linear"}):
+        assert Experiment("lenet5", "fashion_mnist", profile="paper", **change).key != "1259edacf7a4"
+
+
+def test_ways_that_take_masks_need_some():
+    with pytest.raises(InputError, match="criterion: 'none' gives no masks, which retraining 'held' takes"):
+        Experiment(criterion="none", retraining="held")
+
+
 def test_the_quick_profile_of_the_embedded_data_is_the_default():
     experiment = Experiment()
     assert (experiment.architecture, experiment.dataset) == ("lenet5", "fashion_mnist_mini")
@@ -154,7 +185,7 @@ def test_an_experiment_on_images_of_ones_own_stays_the_same_when_they_are_change
         ),
         ({"dataset": "folder:"}, "dataset: 'folder:' needs the path of a folder"),
         ({"dataset": 3}, "dataset: 3 is not one of"),
-        ({"profile": "fast"}, "profile: 'fast' is not one of quick, laptop, paper"),
+        ({"profile": "fast"}, "profile: 'fast' is not one of quick, laptop, overnight, paper"),
         ({"criterion": "magnitudes"}, "criterion: 'magnitudes' .* did you mean 'magnitude'"),
         ({"scope": "locally"}, "scope: 'locally' is not one of global, layerwise"),
         ({"retraining": "lr-rewind"}, "retraining: 'lr-rewind' .* did you mean 'lr_rewind'"),
@@ -176,7 +207,7 @@ def test_an_experiment_on_images_of_ones_own_stays_the_same_when_they_are_change
         ({"levels": 40, "scope": "layerwise"}, "levels: 40 at rate 0.2 leave layer 'conv1' .* empty"),
         ({"rewind_step": -1}, "rewind_step: -1 is not a whole number of at least 0"),
         ({"one_shot": 1}, "one_shot: 1 is neither True nor False"),
-        ({"width": 0}, "width: 0 is not a number between"),
+        ({"width": 0}, "width: 0 is not a number above 0 and at most 16"),
         ({"epochs": 0}, "epochs: 0 is not a whole number of at least 1"),
         ({"train_size": 10_001}, "train_size: 10001 is more than the 10,000 training images"),
         ({"train_size": "half"}, "train_size: 'half' is not a whole number"),

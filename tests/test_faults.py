@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -13,9 +14,10 @@ from synthetic import draw_images
 
 import simprune
 from simprune import store as store_module
+from simprune import study
 from simprune.experiment import Experiment
 from simprune.locks import locked
-from simprune.store import Store, WriteError
+from simprune.store import Checkpoint, Store, WriteError
 
 TINY = Experiment(levels=1, rate=0.5, epochs=1, train_size=100, batch_size=50, probe_size=50, measures=("linear_cka",))
 
@@ -119,6 +121,67 @@ def test_files_that_a_killed_run_left_half_written_are_removed(stored, undisturb
         file.unlink()
     assert equal(run(stored), undisturbed)
     assert not [file for file in left if file.exists()]
+
+
+def test_a_run_killed_within_a_level_goes_on_within_it_and_ends_bit_identical(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("simprune.training.SAVE_EVERY", 0)
+    longer = TINY.replace(epochs=4, retraining="held")
+    real, left = study.train, []
+    expected = simprune.run(longer, store=tmp_path / "undisturbed", device="cpu", progress=False)
+
+    def killed(*arguments, on_epoch, **options):
+        def stop_after_three(epoch):
+            on_epoch(epoch)
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+        return real(*arguments, on_epoch=stop_after_three, **options)
+
+    for _ in range(3):  # in the dense network, in the donor of the masks, in the run itself
+        monkeypatch.setattr(study, "train", killed)
+        with pytest.raises(KeyboardInterrupt):
+            simprune.run(longer, store=tmp_path / "store", device="cpu", progress=False)
+        left.append(len(list((tmp_path / "store").rglob("training-*.pt"))))
+        monkeypatch.setattr(study, "train", real)
+        with monkeypatch.context() as patch:  # the level that was stopped is finished, and the next one not begun
+            patch.setattr(study._Run, "_make_level", once(study._Run._make_level))
+            with suppress(KeyboardInterrupt):
+                simprune.run(longer, store=tmp_path / "store", device="cpu")
+        assert "goes on after epoch 3 of 4" in capsys.readouterr().err
+    assert left == [1, 1, 1]
+    assert equal(simprune.run(longer, store=tmp_path / "store", device="cpu", progress=False), expected)
+    assert not list((tmp_path / "store").rglob("training-*"))
+
+
+def once(function):
+    """The function, which is interrupted when it is called again."""
+    calls = []
+
+    def wrapped(*arguments, **options):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    return wrapped
+
+
+@pytest.mark.parametrize("damage", ["cut", "other network"])
+def test_where_training_stood_is_not_used_if_it_is_damaged_or_of_another_network(damage, tmp_path, monkeypatch):
+    monkeypatch.setattr("simprune.training.SAVE_EVERY", 0)
+    longer = TINY.replace(epochs=3)
+    expected = simprune.run(longer, store=tmp_path / "undisturbed", device="cpu", progress=False)
+    simprune.run(longer, store=tmp_path / "store", device="cpu", progress=False)
+    place, fingerprint = Store(tmp_path / "store"), expected.provenance["data"]["fingerprint"]
+    network = place.read_network(longer, 0, 1, fingerprint)
+    stood = {"step": 2, "arithmetic": [False, False], "processor": "?", "seconds": 1.0, "parent": "another"}
+    place.write_position(longer, 0, 1, fingerprint, Checkpoint(network.state, stood))
+    if damage == "cut":
+        (file,) = (tmp_path / "store").rglob("training-01.pt")
+        file.write_bytes(file.read_bytes()[:-9])
+    for file in [*(tmp_path / "store").rglob("level-01.*"), *(tmp_path / "store").rglob("*.parquet")]:
+        file.unlink()
+    assert equal(simprune.run(longer, store=tmp_path / "store", device="cpu", progress=False), expected)
 
 
 def test_a_clock_that_jumped_changes_nothing(stored, undisturbed, capsys):

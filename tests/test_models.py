@@ -190,20 +190,6 @@ def test_width_multiplies_the_channels_and_leaves_at_least_one():
     assert filters(0.001) == [1] * 7
 
 
-@pytest.mark.parametrize(
-    ("name", "width", "last"),
-    [("lenet5", 1, False), ("vgg", 1, True), ("vgg", 0.5, True), ("resnet20", 1, True), ("resnet20", 0.5, False)],
-)
-def test_channels_lie_last_in_memory_where_every_convolution_has_sixteen(name, width, last):
-    network = models.build(name, channels=3, image_size=32, classes=10, width=width)
-    orders = {
-        weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
-        for weight in network.parameters()
-        if weight.dim() == 4 and min(weight.shape) > 1
-    }
-    assert orders == {last}
-
-
 @pytest.mark.parametrize("name", ["resnet20", "resnet18"])
 def test_odd_widths_fit_the_shortcuts(name):
     network = build(name, width=0.1).eval()

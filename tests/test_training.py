@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from simprune import models, training
+from simprune import models, pruning, training
 from simprune.data import normalise
 from simprune.errors import InputError
 from simprune.training import Recipe, derived_seed, evaluate, steps_per_epoch, train
@@ -157,7 +157,7 @@ def test_a_diverging_run_says_so(tiny):
         ("learning_rate", float("nan"), "learning_rate: nan is not"),
         ("momentum", 1.0, "momentum: 1.0 is not a number in"),
         ("weight_decay", -0.1, "weight_decay: -0.1 is not"),
-        ("schedule", "steps", "schedule: 'steps' is not one of step, cosine; did you mean 'step'"),
+        ("schedule", "steps", "schedule: 'steps' is not one of step, cosine, linear; did you mean 'step'"),
         ("augmentation", "flip", "augmentation: 'flip' is not one of none, crop, crop_flip"),
     ],
 )
@@ -204,37 +204,105 @@ def test_on_a_cpu_all_is_computed_in_single_precision(tiny):
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-@pytest.mark.parametrize("units", [True, False])
-def test_networks_with_batch_norm_train_in_bfloat16_on_a_cpu_with_matrix_units_and_lenet5_never_does(
-    tiny, units, monkeypatch
+def vgg(width=0.25):
+    return pruning.attach_masks(models.build("vgg", channels=1, image_size=28, classes=10, width=width))
+
+
+def test_the_arithmetic_is_the_fastest_measured_and_lenet5_is_trained_plainly_in_float32(monkeypatch):
+    times = {(False, False): 4.0, (False, True): 3.0, (True, True): 1.0, (True, False): 2.0}
+    monkeypatch.setattr(training, "_measured", {})
+    tried = []
+
+    def seconds(network, pixels, arithmetic):
+        tried.append(arithmetic)
+        return times[arithmetic]
+
+    monkeypatch.setattr(training, "_seconds_of_a_step", seconds)
+    assert training.fastest_arithmetic(lenet(), (1, 28, 28), torch.device("cpu")) == training.PLAIN and not tried
+    assert training.fastest_arithmetic(vgg(), (1, 28, 28), torch.device("cpu")) == (True, True)
+    before = len(tried)
+    training.fastest_arithmetic(vgg(), (1, 28, 28), torch.device("cpu"))
+    assert len(tried) == before
+    # Where bfloat16 takes ten times as long, one step of it is enough to know.
+    times |= {(True, True): 40.0, (True, False): 40.0}
+    tried.clear()
+    assert training.fastest_arithmetic(vgg(0.125), (1, 28, 28), torch.device("cpu")) == (False, True)
+    assert sum(arithmetic.bfloat16 for arithmetic in tried) == 2
+
+
+def test_the_measurement_of_the_arithmetic_changes_neither_the_network_nor_the_random_state(
+    untouched_random_state, monkeypatch
 ):
-    monkeypatch.setattr(training, "_has_matrix_units", lambda: units)
-    recipe = dataclasses.replace(RECIPE, epochs=1)
-    for architecture in ("lenet5", "vgg"):
-        width = 0.25 if architecture == "vgg" else 1.0
-        network = models.build(architecture, channels=1, image_size=28, classes=10, width=width)
-        kinds = set()
-        network.logits.register_forward_hook(lambda module, inputs, output, kinds=kinds: kinds.add(output.dtype))
-        train(network, tiny, recipe, order_seed=0, augmentation_seed=0)
-        mixed = units and architecture == "vgg"
-        assert kinds == {torch.bfloat16 if mixed else torch.float32}
-        assert training.mixed_precision(network, torch.device("cpu")) == mixed
-        assert {value.dtype for value in network.parameters()} == {torch.float32}
-        kinds.clear()
-        evaluate(network, tiny.test_images, tiny.test_labels, tiny)
-        assert kinds == {torch.float32}
+    monkeypatch.setattr(training, "_measured", {})
+    network, same = vgg(0.125), vgg(0.125)
+    chosen = training.fastest_arithmetic(network, (1, 28, 28), torch.device("cpu"))
+    assert equal(network, same) and str(chosen).split(",")[0] in ("float32", "bfloat16")
 
 
-def test_training_in_bfloat16_on_a_cpu_gives_bit_identical_networks(tiny, monkeypatch):
-    monkeypatch.setattr(training, "_has_matrix_units", lambda: True)
+@pytest.mark.parametrize(
+    "arithmetic", [training.Arithmetic(b, c) for b in (False, True) for c in (False, True)], ids=str
+)
+def test_training_in_any_arithmetic_keeps_weights_and_evaluation_in_float32_and_is_bit_identical(tiny, arithmetic):
+    dataset = dataclasses.replace(tiny, train_images=tiny.train_images[:100], train_labels=tiny.train_labels[:100])
     recipe = dataclasses.replace(RECIPE, epochs=1, augmentation="crop")
+    networks, kinds = [], set()
+    for _ in range(2):
+        network = vgg(0.125)
+        network.logits.register_forward_hook(lambda module, inputs, output: kinds.add(output.dtype))
+        train(network, dataset, recipe, order_seed=0, augmentation_seed=0, arithmetic=arithmetic)
+        assert kinds == {torch.bfloat16 if arithmetic.bfloat16 else torch.float32}
+        kinds.clear()
+        evaluate(network, tiny.test_images[:50], tiny.test_labels[:50], tiny)
+        assert kinds == {torch.float32} == {value.dtype for value in network.parameters()}
+        kinds.clear()
+        networks.append(network)
+    assert equal(*networks)
 
-    def vgg():
-        network = models.build("vgg", channels=1, image_size=28, classes=10, width=0.25)
-        train(network, tiny, recipe, order_seed=0, augmentation_seed=0)
-        return network
 
-    assert equal(vgg(), vgg())
+def test_training_goes_on_within_a_level_and_ends_bit_identical(tiny, monkeypatch):
+    """Momentum, batch norm, schedule, augmentation, dropout, held weights: as in the run that never stopped."""
+    monkeypatch.setattr(training, "SAVE_EVERY", 0)
+    recipe = dataclasses.replace(RECIPE, epochs=3, augmentation="crop", schedule="linear", nesterov=True)
+    dataset = dataclasses.replace(tiny, train_images=tiny.train_images[:200], train_labels=tiny.train_labels[:200])
+
+    def network():
+        torch.manual_seed(3)
+        layers = [nn.Conv2d(1, 4, 5, stride=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()]
+        return nn.Sequential(*layers, nn.Dropout(0.3), nn.Linear(144, 10))
+
+    seeds = {"order_seed": 1, "augmentation_seed": 2}
+    for arithmetic in (training.PLAIN, training.Arithmetic(False, True)):
+        kept, whole = [], network()
+        options = {"arithmetic": arithmetic, "trainable": {"5.weight": whole[5].weight.detach() > 0}}
+        train(whole, dataset, recipe, **seeds, keep=kept.append, **options)
+        assert [position.step for position in kept] == [2, 4]
+        resumed, seen = network(), []
+        train(resumed, dataset, recipe, **seeds, position=kept[0], on_epoch=seen.append, **options)
+        assert seen == [1, 2] and equal(whole, resumed)
+
+
+def test_the_linear_schedule_rises_over_a_fifth_and_falls_to_nothing(tiny):
+    rates = trained(tiny, dataclasses.replace(RECIPE, schedule="linear"))[1]
+    assert rates[:4] == pytest.approx([0.0125, 0.025, 0.0375, 0.05])
+    assert rates[4:] == pytest.approx([0.05 * (20 - step) / 16 for step in range(4, 20)])
+
+
+def test_with_nesterov_the_step_looks_ahead(tiny):
+    one = dataclasses.replace(tiny, train_images=tiny.train_images[:50], train_labels=tiny.train_labels[:50])
+    recipe = dataclasses.replace(RECIPE, epochs=2, batch_size=50, schedule="cosine", nesterov=True, weight_decay=0.0)
+    network, rates = trained(one, recipe)
+    expected = lenet()
+    velocity = [torch.zeros_like(p) for p in expected.parameters()]
+    pixels = (one.train_images.float() / 255 - one.mean[0]) / one.std[0]
+    for rate in rates:
+        expected.zero_grad()
+        nn.functional.cross_entropy(expected(pixels), one.train_labels).backward()
+        with torch.no_grad():
+            for parameter, v in zip(expected.parameters(), velocity, strict=True):
+                v.mul_(0.9).add_(parameter.grad)
+                parameter.sub_(rate * (parameter.grad + 0.9 * v))
+    for a, b in zip(network.parameters(), expected.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
 
 
 @needs_cuda
