@@ -13,7 +13,8 @@ import pytest
 import yaml
 from rich.console import Console
 
-from simprune import book, diagnostics, grounding
+from simprune import book, diagnostics
+from simprune.analysis import known_answers
 from simprune.experiment import PROFILES, Experiment
 from simprune.representations import DRAWN_POSITIONS
 from simprune.store import SHIPPED, Store
@@ -300,10 +301,10 @@ def test_what_the_text_says_of_samples_and_rules_is_what_the_package_does():
         return " ".join(" ".join(cell.source for cell in nbformat.read(path, 4).cells).split())
 
     tests, sources = text("notebooks/known_answers.ipynb"), text("notebooks/where_from.ipynb")
-    assert grounding.BANDS == (0.5, 0.2) and "(half of the weights or more, a fifth to a half, less)" in tests
-    assert grounding.DAMAGE == 0.01 and "costs the probe more than a percentage point of accuracy" in tests
-    assert grounding.SIBLING_RANGE == 0.95 and "would lie nineteen times in twenty" in tests
-    reach = grounding._reach(pd.Series([-1.0, 0.0, 1.0]))  # of three with a standard deviation of 1
+    assert known_answers.BANDS == (0.5, 0.2) and "(half of the weights or more, a fifth to a half, less)" in tests
+    assert known_answers.DAMAGE == 0.01 and "costs the probe more than a percentage point of accuracy" in tests
+    assert known_answers.SIBLING_RANGE == 0.95 and "would lie nineteen times in twenty" in tests
+    reach = known_answers._reach(pd.Series([-1.0, 0.0, 1.0]))  # of three with a standard deviation of 1
     assert round(reach) == 5 and "about five standard deviations above" in tests
     assert diagnostics.SHUFFLES == {"flatten": 3, "channels": 2, "pooled": 3}
     assert "the mean over three such orders (two in the view `channels`)" in sources

@@ -6,7 +6,8 @@ import planted
 import pytest
 import synthetic
 
-from simprune import Experiment, findings, grounding
+from simprune import Experiment, findings
+from simprune.analysis import known_answers
 from simprune.errors import InputError
 from simprune.findings import grounding as claims_of
 from simprune.findings.disagreement import _source_answer
@@ -30,7 +31,7 @@ def bare():
 
 @pytest.fixture(scope="module")
 def tests(studies):
-    return grounding.run_tests(studies)
+    return known_answers.run_tests(studies)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def boards(tests):
 
 
 def every_sentence(studies):
-    tests = grounding.run_tests(studies)
+    tests = known_answers.run_tests(studies)
     boards = findings.leaderboards(tests)
     table = findings.claims(studies)
     return {
@@ -271,7 +272,7 @@ def test_layer_identification_reports_the_published_order(tests, boards):
     pairs = studies[NAME].diagnostics["layer_pairs"]
     other = pairs["measure"].isin(measures[1:4]) & (pairs["index_x"] == 0)
     pairs.loc[other, "value"] = pairs.loc[other, "index_y"] / 10  # the first layer is taken for the last
-    tests = grounding.run_tests(studies)
+    tests = known_answers.run_tests(studies)
     text = findings.known_answers(tests, findings.leaderboards(tests))["layer_identification"].replace("\u00a0", " ")
     # mean CCA takes every layer for the first, the others one for another.
     assert "linear CKA identifies 100 % of the layers" in text
@@ -333,7 +334,7 @@ def test_a_question_without_tests_says_so(studies):
 
 
 def test_procedures_that_miss_comparisons_are_no_advice(studies):
-    rows = grounding.run_tests(studies, ["trend"])
+    rows = known_answers.run_tests(studies, ["trend"])
     rows["trend"].loc[rows["trend"]["measure"] == "nbs", "missing"] = 1000
     assert "NBS" not in set(findings.guide(findings.leaderboards(rows), studies)["measure"])
 
@@ -397,7 +398,7 @@ def test_a_question_that_no_procedure_answers_beyond_chance_gets_no_measure(boar
 
 
 def test_all_inputs_are_no_proof_that_all_are_enough(studies):
-    said = findings.guide_sentences(findings.leaderboards(grounding.run_tests(studies)), studies)["sample_size"]
+    said = findings.guide_sentences(findings.leaderboards(known_answers.run_tests(studies)), studies)["sample_size"]
     sizes = claims_of._sample_sizes(studies)
     assert all(least is None or least < all_ for least, _, all_ in sizes.values())
     drifting = planted.everything()

@@ -5,7 +5,8 @@ import pandas as pd
 import planted
 import pytest
 
-from simprune import disagreement, findings, grounding, plots
+from simprune import analysis, findings, plots
+from simprune.analysis import known_answers
 
 NAME = "LeNet-5 on Fashion-MNIST"
 ABOUT_STUDIES = (
@@ -34,7 +35,7 @@ def bare():
 
 @pytest.fixture(scope="module")
 def tests(studies):
-    return grounding.run_tests(studies)
+    return known_answers.run_tests(studies)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_the_agreement_matrix_is_the_mean_over_studies(studies):
 
 def test_each_measure_has_its_least_similar_layer_marked_on_both_scales(studies):
     left, right = plots.conclusions_map(studies).axes
-    answers = disagreement.conclusions(studies[NAME], scale="value")
+    answers = analysis.conclusions(studies[NAME], scale="value")
     rings, dots = (line for line in left.lines if len(line.get_xdata()) == len(answers))
     assert [planted.LAYERS[int(place)] for place in rings.get_xdata()] == list(answers["least_layer"])
     assert len(dots.get_xdata()) == len(answers)
@@ -79,7 +80,7 @@ def test_a_measure_without_an_answer_against_siblings_has_one_as_it_is(studies):
     table = results.similarity
     results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
     left, _ = plots.conclusions_map({NAME: results}).axes
-    measures = len(disagreement.conclusions(results, scale="value"))
+    measures = len(analysis.conclusions(results, scale="value"))
     rings, dots = (line for line in left.lines if len(line.get_xdata()) == measures)
     assert np.isfinite(rings.get_xdata()).all() and np.isnan(dots.get_xdata()).sum() == 1
 

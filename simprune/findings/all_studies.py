@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from simprune.analysis import rank_agreement
 from simprune.data import DATASETS
-from simprune.disagreement import rank_agreement
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,

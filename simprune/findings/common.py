@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.disagreement import is_ok
+from simprune.analysis import is_ok
 from simprune.errors import InputError, check_choice
 from simprune.measures import MEASURES
 

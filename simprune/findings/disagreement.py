@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune import disagreement
-from simprune.disagreement import QUESTIONS, SOURCES, diagnostic
+from simprune import analysis
+from simprune.analysis import QUESTIONS, SOURCES, diagnostic
 from simprune.errors import InputError
 from simprune.experiment import Experiment
 from simprune.findings.common import (
@@ -40,14 +40,14 @@ SCALE_WORDS = {"value": "as it is", "sibling": "against siblings"}
 IMPLEMENTATION = "implementation"
 # The parts of the analysis of variance, in the order of figures and tables.
 SHARE_WORDS = {
-    disagreement.GENUINE: SOURCES[disagreement.GENUINE],
+    analysis.GENUINE: SOURCES[analysis.GENUINE],
     "view": SOURCES["view"],
     "correction": SOURCES["correction"],
-    disagreement.INTERACTIONS: "two of them together",
-    disagreement.RESIDUAL: "all three (residual)",
+    analysis.INTERACTIONS: "two of them together",
+    analysis.RESIDUAL: "all three (residual)",
 }
 MAIN_WORDS = {
-    disagreement.GENUINE: "the measure itself",
+    analysis.GENUINE: "the measure itself",
     "view": "the view",
     "correction": "the finite number of inputs",
 }
@@ -115,10 +115,10 @@ def _number(value: float, form: str = ".2f") -> str:
 
 def mean_agreement(studies: Studies, view: str = "flatten", method: str = "kendall") -> pd.DataFrame:
     """The mean over studies of their agreement matrices, clustered; NaN where no study has a τ."""
-    matrices = disagreement.study_agreement(studies, view, method)
+    matrices = analysis.study_agreement(studies, view, method)
     first, *_ = matrices.values()
     stack = np.array([matrix.to_numpy() for matrix in matrices.values()])
-    return disagreement.clustered(disagreement.mean_matrix(stack, list(first)))
+    return analysis.clustered(analysis.mean_matrix(stack, list(first)))
 
 
 def mean_agreement_table(studies: Studies, view: str = "flatten") -> pd.DataFrame:
@@ -133,7 +133,7 @@ def agreement_interval_table(studies: Studies, view: str = "flatten") -> pd.Data
     """The median τ of each study with its intervals over seeds and over probe inputs, as text."""
     rows = {}
     for name, results in studies.items():
-        seeds, inputs = disagreement.median_agreement(results, view), disagreement.agreement_over_inputs(results, view)
+        seeds, inputs = analysis.median_agreement(results, view), analysis.agreement_over_inputs(results, view)
         rows[name] = {
             "median τ": _number(seeds["median"]),
             "pairs of measures": f"{seeds['pairs']:.0f}",
@@ -155,7 +155,7 @@ def conclusions_table(studies: Studies, view: str = "flatten", density: float = 
     parts = {}
     for name, results in studies.items():
         for scale in _scales(results):
-            table = disagreement.conclusions(results, view, density, scale)
+            table = analysis.conclusions(results, view, density, scale)
             columns = {QUESTIONS[question]: _answers(table, question) for question in QUESTIONS}
             columns["layers with a score"] = table["layers"].astype(str)
             parts[name, SCALE_WORDS[scale]] = pd.DataFrame(columns).rename(index=title)
@@ -164,7 +164,7 @@ def conclusions_table(studies: Studies, view: str = "flatten", density: float = 
 
 def _scales(results: "Results") -> list[str]:
     siblings = "sibling" in set(results.similarity["reference"])
-    return [scale for scale in disagreement.SCALES if scale == "value" or siblings]
+    return [scale for scale in analysis.SCALES if scale == "value" or siblings]
 
 
 def _answers(table: pd.DataFrame, question: str) -> list[str]:
@@ -189,7 +189,7 @@ def distinct_table(studies: Studies, view: str = "flatten", density: float = 0.1
     rows = {}
     for name, results in studies.items():
         for scale in _scales(results):
-            found = disagreement.distinct_answers(disagreement.conclusions(results, view, density, scale))
+            found = analysis.distinct_answers(analysis.conclusions(results, view, density, scale))
             for question, row in found.iterrows():
                 rows[QUESTIONS[question], name, SCALE_WORDS[scale]] = {
                     "different answers": str(row["distinct"]),
@@ -213,15 +213,15 @@ def _commonest(answer: str | None) -> str:
 def how_much(studies: Studies, view: str = "flatten", density: float = 0.1) -> dict[str, str]:
     """The sentences of the page on how much measures disagree, by name; those of figures by that of their function."""
     agreement = mean_agreement(studies, view)
-    pairs = disagreement.pairs_in(agreement)
+    pairs = analysis.pairs_in(agreement)
     first = next(iter(studies.values()))
     distinct = {
         scale: {
-            name: disagreement.distinct_answers(disagreement.conclusions(results, view, density, scale))
+            name: analysis.distinct_answers(analysis.conclusions(results, view, density, scale))
             for name, results in studies.items()
             if scale in _scales(results)
         }
-        for scale in disagreement.SCALES
+        for scale in analysis.SCALES
     }
     own = [table.loc["least_layer"] for table in distinct["value"].values()]
     most = max(row["distinct"] for row in own)
@@ -262,7 +262,7 @@ def _against_siblings(distinct: Mapping[str, pd.DataFrame]) -> str:
 def _map_sentence(results: "Results", view: str, density: float) -> str:
     parts = []
     for scale in _scales(results):
-        found = disagreement.distinct_answers(disagreement.conclusions(results, view, density, scale))
+        found = analysis.distinct_answers(analysis.conclusions(results, view, density, scale))
         layer, fall = found.loc["least_layer"], found.loc["falls_at"]
         parts.append(
             f"{SCALE_WORDS[scale]}, the measures name {counted(layer['distinct'], 'layer')} as least similar "
@@ -278,14 +278,14 @@ def _dates(number: int) -> str:
 
 
 def _intervals(studies: Studies, view: str) -> str:
-    few = [name for name, results in studies.items() if len(results.experiment.seeds) < disagreement.FEWEST_SEEDS]
+    few = [name for name, results in studies.items() if len(results.experiment.seeds) < analysis.FEWEST_SEEDS]
     parts = []
     for name, results in studies.items():
-        found = disagreement.median_agreement(results, view)
+        found = analysis.median_agreement(results, view)
         if pd.notna(found["low"]):
             text = f"the median τ of {name} is {_number(found['median'])}"
             parts.append(f"{text}, and {_range(found['low'], found['high'])} in a bootstrap over seeds")
-        inputs = disagreement.agreement_over_inputs(results, view)
+        inputs = analysis.agreement_over_inputs(results, view)
         if inputs is not None:
             parts.append(
                 f"with {inputs['inputs']:,.0f} of the {results.experiment.probe_size:,} inputs, drawn at random, the "
@@ -301,8 +301,8 @@ def _intervals(studies: Studies, view: str) -> str:
 def _between(studies: Studies, view: str) -> str:
     if len(studies) < 2:
         return "There is one study only: whether others would show the same pattern can't be said."
-    table = disagreement.agreement_between_studies(disagreement.study_agreement(studies, view))
-    pairs = disagreement.pairs_in(table)
+    table = analysis.agreement_between_studies(analysis.study_agreement(studies, view))
+    pairs = analysis.pairs_in(table)
     if pairs.empty:
         return "The studies share too few measures with a τ to say whether they show the same pattern."
     return (
@@ -328,7 +328,7 @@ def source_table(studies: Studies, by_layer: bool = False, views: Sequence[str] 
     for name, results in studies.items():
         for what in ("values", "ranks"):
             shares, _ = _right_shares(results, what == "ranks", views)
-            parts.append(disagreement.seed_intervals(shares, by).assign(study=name, what=what))
+            parts.append(analysis.seed_intervals(shares, by).assign(study=name, what=what))
     found = pd.concat(parts, ignore_index=True)
     order = found["source"].map(list(SHARE_WORDS).index)
     found = found.assign(order=order).sort_values("order", kind="stable", ignore_index=True)
@@ -340,7 +340,7 @@ def _right_shares(
 ) -> tuple[pd.DataFrame, list[str]]:
     """`source_shares` of scores by the right formulas, in some views if the results have them."""
     views = views if views is not None and set(views) <= set(results.similarity["view"]) else None
-    return disagreement.source_shares(results, ranks=ranks, right_only=True, views=views)
+    return analysis.source_shares(results, ranks=ranks, right_only=True, views=views)
 
 
 def source_text(studies: Studies, by_layer: bool = False, views: Sequence[str] | None = COMMON_VIEWS) -> pd.DataFrame:
@@ -366,7 +366,7 @@ def variance_text(studies: Studies) -> pd.DataFrame:
     for name, results in studies.items():
         for what in ("values", "ranks"):
             shares, _ = _right_shares(results, what == "ranks")
-            table = disagreement.overall_shares(shares).set_index("source")
+            table = analysis.overall_shares(shares).set_index("source")
             columns[name, what] = table["share"].map(share_text)
             left = f"{table['left_out'].iloc[0]:.1f} of {table[['left_out', 'compared']].iloc[0].sum():.0f}"
             columns[name, what]["measures left out, on average"] = left
@@ -383,12 +383,12 @@ def released_shares(studies: Studies) -> pd.DataFrame:
     rows = {}
     for name, results in studies.items():
         for what in ("values", "ranks"):
-            attributed, factors = disagreement.attributed_shares(results, ranks=what == "ranks")
+            attributed, factors = analysis.attributed_shares(results, ranks=what == "ranks")
             if IMPLEMENTATION not in factors:
                 continue
-            variance, _ = disagreement.source_shares(results, ranks=what == "ranks")
-            variance = disagreement.overall_shares(variance).set_index("source").loc[IMPLEMENTATION]
-            covered = disagreement.overall_shares(attributed).set_index("source").loc[IMPLEMENTATION, "share"]
+            variance, _ = analysis.source_shares(results, ranks=what == "ranks")
+            variance = analysis.overall_shares(variance).set_index("source").loc[IMPLEMENTATION]
+            covered = analysis.overall_shares(attributed).set_index("source").loc[IMPLEMENTATION, "share"]
             rows[name, what] = {
                 "attributed": covered,
                 "main": variance["share"],
@@ -419,7 +419,7 @@ def released_scores(results: "Results", density: float = 0.1) -> pd.DataFrame | 
     if released is None:
         return None
     level = nearest_level(results, density)
-    right = disagreement.dense_scores(results.similarity)
+    right = analysis.dense_scores(results.similarity)
     right = right[(right["level"] == level) & (right["view"] == "flatten")]
     columns = right[right["measure"].isin(("linear_cka", "nbs", "svcca"))]
     table = columns.groupby(["layer_index", "measure"])["value"].mean().unstack()
@@ -446,10 +446,10 @@ def _not_computed() -> pd.DataFrame:
 
 def convergence_text(results: "Results") -> pd.DataFrame:
     """Mean score over layers by measure (rows) and number of probe inputs (columns), as text; see `convergence`."""
-    table = disagreement.convergence(results)
+    table = analysis.convergence(results)
     if table is None:
         return _not_computed()
-    means = disagreement.convergence_means(table)
+    means = analysis.convergence_means(table)
     text = means.pivot(index="measure", columns="inputs", values="mean").map(lambda value: _number(value, ".3f"))
     order = [name for name in MEASURES if name in text.index]
     return text.loc[order].rename(index=title).rename_axis(index=None, columns="inputs")
@@ -457,7 +457,7 @@ def convergence_text(results: "Results") -> pd.DataFrame:
 
 def ladder_text(results: "Results", density: float = 0.1) -> pd.DataFrame:
     """Scores along the invariance ladder at the level nearest to a density, as text."""
-    table = disagreement.ladder(results, nearest_level(results, density))
+    table = analysis.ladder(results, nearest_level(results, density))
     return table.map(lambda value: _number(value, ".3f")).rename(columns=title).rename_axis(index=None, columns="layer")
 
 
@@ -502,8 +502,8 @@ def _parts_in_words(table: pd.DataFrame) -> str:
         chosen = table[table["what"] == what].groupby("source", sort=False)["share"]
         parts = {source: _over_studies(shares) for source, shares in chosen}
         said = [f"{parts[source]} lies in {said}" for source, said in MAIN_WORDS.items() if source in parts]
-        if disagreement.INTERACTIONS in parts:
-            said.append(f"{parts[disagreement.INTERACTIONS]} in two of these together")
+        if analysis.INTERACTIONS in parts:
+            said.append(f"{parts[analysis.INTERACTIONS]} in two of these together")
         sentences.append(f"about {words}, {listed(said)}")
     return "; ".join(sentences)
 
@@ -514,7 +514,7 @@ def _three_views_sentence(studies: Studies) -> str:
     for name, results in studies.items():
         shares, _ = _right_shares(results, views=None)
         compared = shares.groupby("layer_index")["compared"].max()
-        few = compared[compared < len(disagreement.PAPER_MEASURES)]
+        few = compared[compared < len(analysis.PAPER_MEASURES)]
         if len(few):
             most = "one measure has" if few.max() == 1 else f"at most {few.max():.0f} of the five measures have"
             parts.append(f"in {len(few)} of the {len(compared)} layers of {name} {most} a score in every view")
@@ -576,7 +576,7 @@ def _source_layers(results: "Results") -> str:
     if len(view):
         most = view.loc[view["share"].idxmax()]
         parts.append(f"the view alone accounts for most in {most['layer']} ({share_text(most['share'])})")
-    genuine = table[table["source"] == disagreement.GENUINE]
+    genuine = table[table["source"] == analysis.GENUINE]
     high, low = genuine.loc[genuine["share"].idxmax()], genuine.loc[genuine["share"].idxmin()]
     parts.append(
         f"the measure itself from {share_text(low['share'])} in {low['layer']} to {share_text(high['share'])} in "
@@ -594,25 +594,25 @@ def _positions_sentence(studies: Studies) -> str:
         positions = shares["layer"].isin(_layers_with_positions(results))
         for kind, found in kinds.items():
             if (positions == kind).any():
-                table = disagreement.seed_intervals(shares[positions == kind])
+                table = analysis.seed_intervals(shares[positions == kind])
                 for source, share in table.set_index("source")["share"].items():
                     found.setdefault(source, []).append(share)
     with_, without = kinds[True], kinds[False]
     if not with_ or not without:
         return "All layers that are compared are of one kind: with positions, or without."
-    pairs = f", {_over_studies(with_[disagreement.INTERACTIONS])} to two of them together"
+    pairs = f", {_over_studies(with_[analysis.INTERACTIONS])} to two of them together"
     return (
         f"In convolutional and pooling layers, where there is a view to choose, {_over_studies(with_['view'])} of the "
-        f"spread of values goes to the view alone, {_over_studies(with_[disagreement.GENUINE])} to the measure"
-        f"{pairs if disagreement.INTERACTIONS in with_ else ''}; in layers without positions all views are one, and "
-        f"{_over_studies(without[disagreement.GENUINE])} goes to the measure."
+        f"spread of values goes to the view alone, {_over_studies(with_[analysis.GENUINE])} to the measure"
+        f"{pairs if analysis.INTERACTIONS in with_ else ''}; in layers without positions all views are one, and "
+        f"{_over_studies(without[analysis.GENUINE])} goes to the measure."
     )
 
 
 def _layers_with_positions(results: "Results") -> list[str]:
     """The layers in which a score depends on the view: not by the chance of a few shuffles, but as it is."""
-    scores = disagreement.dense_scores(results.similarity)
-    scores = scores[scores["measure"].isin(disagreement.PAPER_MEASURES)]
+    scores = analysis.dense_scores(results.similarity)
+    scores = scores[scores["measure"].isin(analysis.PAPER_MEASURES)]
     spread = scores.groupby(["layer", "seed", "level", "measure"])["value"].agg(np.ptp)
     return list(spread[spread > SAME].index.unique("layer"))
 
@@ -647,10 +647,10 @@ def _released_sentence(results: "Results", density: float) -> str:
 
 
 def _convergence_sentence(results: "Results") -> str:
-    table = disagreement.convergence(results)
+    table = analysis.convergence(results)
     if table is None:
         return NOT_COMPUTED
-    means = disagreement.convergence_means(table).pivot(index="measure", columns="inputs", values="mean")
+    means = analysis.convergence_means(table).pivot(index="measure", columns="inputs", values="mean")
     few, all_inputs = means.columns.min(), means.columns.max()
     drift = (means[few] - means[all_inputs]).dropna().sort_values(key=abs)
     most, least = drift.index[-1], drift.index[0]
@@ -662,7 +662,7 @@ def _convergence_sentence(results: "Results") -> str:
 
 
 def _ladder_sentence(results: "Results", density: float) -> str:
-    table = disagreement.ladder(results, nearest_level(results, density))
+    table = analysis.ladder(results, nearest_level(results, density))
     steps = table.diff(axis=1).iloc[:, 1:].dropna(axis="columns", how="all")
     parts = []
     if "permutation_matching" in steps:
@@ -674,7 +674,7 @@ def _ladder_sentence(results: "Results", density: float) -> str:
     further = [
         f"{named(after)} is {_number(steps[after].min(), '+.2f')} (in {steps[after].idxmin()}) to "
         f"{_number(steps[after].max(), '+.2f')} (in {steps[after].idxmax()}) from {named(before)}"
-        for before, after in pairwise(disagreement.shares.LADDER[1:])
+        for before, after in pairwise(analysis.sources.LADDER[1:])
         if after in steps
     ]
     if further:
@@ -685,9 +685,9 @@ def _ladder_sentence(results: "Results", density: float) -> str:
 def _spectral_sentence(studies: Studies) -> str:
     parts = []
     for name, results in studies.items():
-        shares = disagreement.spectral_shares(results)
+        shares = analysis.spectral_shares(results)
         if shares is not None:
-            overall = disagreement.overall_shares(shares).set_index("source")["share"]
+            overall = analysis.overall_shares(shares).set_index("source")["share"]
             rest = overall.drop(["alpha", "p"]).sum()
             parts.append(
                 f"{share_text(overall['alpha'])} of the spread goes with α, {share_text(overall['p'])} with p and "
@@ -699,7 +699,7 @@ def _spectral_sentence(studies: Studies) -> str:
 def _parts_sentence(studies: Studies) -> str:
     parts = []
     for name, results in studies.items():
-        _, factors = disagreement.designed_scores(results)
+        _, factors = analysis.designed_scores(results)
         absent = [SOURCES[factor] for factor in SOURCES if factor not in factors]
         if absent:
             parts.append(f"for {name} {listed(absent)} can't be told apart, as the tables for it were not computed")

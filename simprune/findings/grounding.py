@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from simprune import disagreement, grounding
+from simprune import analysis
+from simprune.analysis import known_answers as tests_with_answers
 from simprune.findings.common import (
     NO_VALUE,
     PER_CENT,
@@ -66,8 +67,8 @@ def procedure_words(row: Mapping[str, str]) -> str:
 
 
 def leaderboards(tests: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The leaderboard of each test that has one, from the rows of `grounding.run_tests`."""
-    return {test: grounding.leaderboard(tests[test]) for test in TEST_TITLES if test in tests}
+    """The leaderboard of each test that has one, from the rows of `tests_with_answers.run_tests`."""
+    return {test: tests_with_answers.leaderboard(tests[test]) for test in TEST_TITLES if test in tests}
 
 
 def leaderboard_table(boards: Boards, test: str) -> pd.DataFrame:
@@ -196,7 +197,7 @@ def _scoreboard_sentence(boards: Boards, view: str) -> str:
         return NOT_COMPUTED
     table = scoreboard(boards, view)
     ranks = table.rank().corr(method="spearman")
-    pairs = disagreement.pairs_in(ranks)
+    pairs = analysis.pairs_in(ranks)
     if pairs.empty:
         return "There are too few tests to compare their orders."
     least = pairs.index[0]
@@ -284,7 +285,7 @@ def _units_sentence(boards: Boards) -> str:
         return NOT_COMPUTED
     units = max(int(board["units"].max()) for board in boards.values())
     text = f"Scores are means over {counted(units, 'network run')}, counting each seed of each study"
-    if units < grounding.FEWEST_UNITS:
+    if units < tests_with_answers.FEWEST_UNITS:
         return f"{text}; with fewer than three of them, no interval can be given."
     return f"{text}; intervals are bootstrapped over them."
 
@@ -411,11 +412,11 @@ def _merit(boards: Boards, tests: Sequence[str]) -> pd.DataFrame:
     tables = []
     for test in tests:
         if test in boards:
-            board = _complete(boards[test]).set_index(grounding.PROCEDURE)
+            board = _complete(boards[test]).set_index(tests_with_answers.PROCEDURE)
             merit = (board["score"] - board["chance"]) / (BEST - board["chance"])
             tables.append(pd.DataFrame({test: board["score"], f"merit_{test}": merit}))
     if not tables:
-        return pd.DataFrame(columns=[*grounding.PROCEDURE, "merit"])
+        return pd.DataFrame(columns=[*tests_with_answers.PROCEDURE, "merit"])
     table = pd.concat(tables, axis=1)
     merits = table[[column for column in table if column.startswith("merit_")]]
     table = table[merits.notna().all(axis=1)].assign(merit=merits.mean(axis=1))
@@ -427,10 +428,10 @@ def _sample_sizes(studies: Studies) -> dict[str, tuple[int | None, int, int]]:
     all, None if none smaller than all is; the largest number that was tried below all; all. Only where it was tried."""
     sizes = {}
     for name, results in studies.items():
-        table = disagreement.convergence(results)
+        table = analysis.convergence(results)
         if table is None:
             continue
-        means = disagreement.convergence_means(table).pivot(index="measure", columns="inputs", values="mean")
+        means = analysis.convergence_means(table).pivot(index="measure", columns="inputs", values="mean")
         near = means.sub(means.iloc[:, -1], axis=0).abs().median().iloc[:-1] <= 0.01
         lasting = near[::-1].cummin()[::-1]
         tried = [int(size) for size in near.index]
@@ -510,7 +511,7 @@ def dip_facts(studies: Studies, measure: str = "svcca", density: float = 0.1) ->
     """
     rows = []
     for name, results in studies.items():
-        scores = disagreement.dense_scores(results.similarity)
+        scores = analysis.dense_scores(results.similarity)
         every = scores.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
         level = nearest_level(results, density)
         chosen = scores[(scores["measure"] == measure) & (scores["level"] == level)].dropna(subset="value")
@@ -578,8 +579,8 @@ def _claim_dip(studies: Studies) -> tuple[str, str, str, str]:
 def _claim_measure(studies: Studies) -> tuple[str, str, str, str]:
     parts, several = [], 0
     for name, results in studies.items():
-        answers = disagreement.distinct_answers(disagreement.conclusions(results, scale="value"))
-        tau = disagreement.median_agreement(results)["median"]
+        answers = analysis.distinct_answers(analysis.conclusions(results, scale="value"))
+        tau = analysis.median_agreement(results)["median"]
         several += answers.loc["least_layer", "distinct"] > 1
         parts.append(
             f"{name}: {answers.loc['least_layer', 'distinct']} answers to which layer is least similar, median τ "
@@ -604,7 +605,7 @@ def _claim_blakeney(studies: Studies) -> tuple[str, str, str, str]:
         kept = accuracy.index[(accuracy - accuracy[0]).abs() <= TOLERANCE].max()
         if kept == 0:
             continue
-        scores = disagreement.dense_scores(results.similarity)
+        scores = analysis.dense_scores(results.similarity)
         at = scores[(scores["level"] == kept) & (scores["measure"] == "svcca") & (scores["view"] == "pooled")]
         similarity = at["value"].mean()
         if np.isnan(similarity):

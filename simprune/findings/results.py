@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from simprune.analysis import clustered, is_ok, pairs_in, rank_agreement, verdicts
 from simprune.data import DATASETS
-from simprune.disagreement import clustered, is_ok, pairs_in, rank_agreement, verdicts
 from simprune.findings.common import (
     INVARIANCE_WORDS,
     NO_VALUE,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from simprune.analysis import is_ok
 from simprune.data import DATASETS
-from simprune.disagreement import is_ok
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,

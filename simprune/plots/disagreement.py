@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from simprune import disagreement
-from simprune.disagreement import LADDER
+from simprune import analysis
+from simprune.analysis import LADDER
 from simprune.findings import (
     CORRECTION_WORDS,
     NOT_COMPUTED,
@@ -125,7 +125,7 @@ def conclusions_map(studies: Studies, view: str = "flatten", density: float = 0.
     """
     results = next(iter(studies.values()))
     scales = [scale for scale in SCALE_LOOKS if scale == "value" or "sibling" in set(results.similarity["reference"])]
-    answers = {scale: disagreement.conclusions(results, view, density, scale) for scale in scales}
+    answers = {scale: analysis.conclusions(results, view, density, scale) for scale in scales}
     measures = list(answers["value"].index)
     scores = results.similarity[results.similarity["layer_index"] >= 0]
     layers = scores.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
@@ -139,7 +139,7 @@ def conclusions_map(studies: Studies, view: str = "flatten", density: float = 0.
             look = {"marker": "o", "linestyle": "", "mfc": face, "mec": "#1a1a1a", "ms": size, "label": words}
             places = [list(layers).index(layer) if isinstance(layer, str) else np.nan for layer in table["least_layer"]]
             left.plot(places, range(len(measures)), **look)
-            falls = [never if fall == disagreement.NEVER else fall for fall in table["falls_at"]]
+            falls = [never if fall == analysis.NEVER else fall for fall in table["falls_at"]]
             right.plot(pd.to_numeric(pd.Series(falls, dtype=object)), range(len(measures)), **look)
         _measure_axis(left, measures)
         layer_axis(left, layers, few=0)
@@ -246,10 +246,10 @@ def released_lines(studies: Studies, density: float = 0.1) -> Figure:
 
 def convergence_lines(studies: Studies) -> Figure:
     """Score against the number of probe inputs, mean over layers, sparsest level drawn for; band: least to greatest."""
-    table = disagreement.convergence(next(iter(studies.values())))
+    table = analysis.convergence(next(iter(studies.values())))
     if table is None:
         return _absent()
-    means = disagreement.convergence_means(table)
+    means = analysis.convergence_means(table)
     names = [name for name in MEASURES if name in set(means["measure"])]
     groups = [list(group) for group in np.array_split(names, -(-len(names) // MOST_LINES))]
     with new_figure(height=2.1 * len(groups) + 0.3) as (figure, _):
@@ -276,7 +276,7 @@ def convergence_lines(studies: Studies) -> Figure:
 def ladder_lines(studies: Studies, density: float = 0.1) -> Figure:
     """The measures of the invariance ladder along the layers of the first study, near a density."""
     results = next(iter(studies.values()))
-    table = disagreement.ladder(results, nearest_level(results, density))
+    table = analysis.ladder(results, nearest_level(results, density))
     with new_figure(height=3.3) as (figure, _):
         axes = figure.add_subplot()
         for measure in LADDER:
@@ -425,7 +425,7 @@ def svcca_profiles(studies: Studies, density: float = 0.1) -> Figure:
         grid = figure.subplots(1, len(views), squeeze=False, sharey=True)[0]
         for axes, view in zip(grid, views, strict=True):
             for number, (name, results) in enumerate(studies.items()):
-                scores = disagreement.dense_scores(results.similarity)
+                scores = analysis.dense_scores(results.similarity)
                 chosen = scores[(scores["measure"] == "svcca") & (scores["view"] == view)]
                 chosen = chosen[chosen["level"] == nearest_level(results, density)]
                 means = chosen.groupby("layer_index")["value"].mean()

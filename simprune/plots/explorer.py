@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from simprune.analysis import is_ok, stated
 from simprune.data import DATASETS
-from simprune.disagreement import is_ok, stated
 from simprune.errors import InputError
 from simprune.findings import densities, layers_in, listed, measures_in, named, over_seeds, percent, select, title
 from simprune.measures import MEASURES

@@ -10,7 +10,7 @@ import seaborn
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from simprune.disagreement import clustered, rank_agreement
+from simprune.analysis import clustered, rank_agreement
 from simprune.findings import (
     REFERENCE_WORDS,
     densities,
@@ -232,7 +232,7 @@ def measure_agreement(
 ) -> Figure:
     """Kendall's τ between measures over (layer, level), measures that agree side by side.
 
-    Only scores whose status is ok count, see `disagreement.rank_agreement`; a cross is a τ that does not exist.
+    Only scores whose status is ok count, see `analysis.rank_agreement`; a cross is a τ that does not exist.
     """
     agreement = clustered(rank_agreement(select(results, measures, view, reference)))
     names = [title(measure) for measure in agreement.index]

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from scipy.stats import kendalltau, somersd, spearmanr
 
-from simprune import grounding
+from simprune.analysis import known_answers
 from simprune.errors import InputError
 
 FEW = 199
@@ -47,20 +47,20 @@ def mean_score(rows):
 
 
 def test_a_sane_measure_gets_every_triplet_and_a_trend_of_one():
-    assert (grounding.monotonicity(study(), FEW)["score"] == 1).all()
-    assert (grounding.trend(study(), FEW)["score"] == 1).all()
-    assert (grounding.trend(study(), FEW)["p"] == 1 / (FEW + 1)).all()
+    assert (known_answers.monotonicity(study(), FEW)["score"] == 1).all()
+    assert (known_answers.trend(study(), FEW)["score"] == 1).all()
+    assert (known_answers.trend(study(), FEW)["p"] == 1 / (FEW + 1)).all()
 
 
 def test_a_measure_that_runs_backwards_gets_none():
-    assert (grounding.monotonicity(study(lambda *place: 1 - apart(*place)), FEW)["score"] == 0).all()
-    assert (grounding.trend(study(value=lambda *place: 1 - growing(*place)), FEW)["score"] == -1).all()
+    assert (known_answers.monotonicity(study(lambda *place: 1 - apart(*place)), FEW)["score"] == 0).all()
+    assert (known_answers.trend(study(value=lambda *place: 1 - growing(*place)), FEW)["score"] == -1).all()
 
 
 def test_a_saturated_measure_is_at_chance_and_not_rewarded_for_its_ties():
-    triplets = grounding.monotonicity(study(saturated), FEW)
+    triplets = known_answers.monotonicity(study(saturated), FEW)
     assert (triplets["score"] == 0.5).all() and (triplets["p"] == 1).all()
-    trend = grounding.trend(study(value=lambda *place: 1.0), FEW)
+    trend = known_answers.trend(study(value=lambda *place: 1.0), FEW)
     assert (trend["score"] == 0).all() and (trend["p"] == 1).all()
     assert (trend["missing"] == 0).all()
 
@@ -69,12 +69,12 @@ def test_a_measure_that_ties_most_levels_scores_less_than_one_that_orders_them()
     def coarse(seed, level, layer, view, measure):
         return 0.5 if level > planted.LEVELS // 2 else 1.0
 
-    assert grounding.trend(study(value=coarse), FEW)["score"].max() < 0.7
+    assert known_answers.trend(study(value=coarse), FEW)["score"].max() < 0.7
 
 
 def test_on_shuffled_levels_monotonicity_is_at_chance():
     seeds = tuple(range(30))
-    rows = grounding.monotonicity(study(shuffled, seeds=seeds), FEW)
+    rows = known_answers.monotonicity(study(shuffled, seeds=seeds), FEW)
     by_seed = rows.groupby("seed")["score"].mean()
     assert abs(by_seed.mean() - 0.5) < 3 * by_seed.std() / np.sqrt(len(by_seed))
     # p is uniform under chance; the procedures of one seed share its networks.
@@ -86,7 +86,7 @@ def test_on_shuffled_levels_the_trend_is_at_chance_and_agrees_with_scipy():
         return np.random.default_rng([seed, level, layer]).random()
 
     results = study(value=value, seeds=tuple(range(30)))
-    rows = grounding.trend(results, FEW)
+    rows = known_answers.trend(results, FEW)
     assert abs(mean_score(rows)) < 0.1
     assert (rows.groupby("seed")["p"].first() < 0.05).mean() < 0.2
     one = results.similarity.query("seed == 3 and measure == 'nbs' and layer_index == 1 and level > 0")
@@ -97,7 +97,7 @@ def test_on_shuffled_levels_the_trend_is_at_chance_and_agrees_with_scipy():
 
 def test_the_trend_with_ties_is_somers_d():
     values = [1.0, 0.9, 0.9, 0.8, 0.9, 0.7, 0.7, 0.6]
-    rows = grounding.trend(study(value=lambda seed, level, *rest: values[level - 1]), 1)
+    rows = known_answers.trend(study(value=lambda seed, level, *rest: values[level - 1]), 1)
     expected = somersd(range(planted.LEVELS), [1 - value for value in values]).statistic
     assert rows["score"].to_numpy() == pytest.approx(np.full(len(rows), expected))
 
@@ -108,7 +108,7 @@ def test_a_score_that_is_not_ok_is_missing_and_not_wrong():
     table.loc[(table["measure"] == "nbs") & (table["level"] == 2), "status"] = synthetic.DEGENERATE
     pairs = results.diagnostics["level_pairs"]
     pairs.loc[(pairs["measure"] == "nbs") & (pairs["level_y"] == 2), "status"] = synthetic.DEGENERATE
-    for rows in (grounding.trend(results, FEW), grounding.monotonicity(results, FEW)):
+    for rows in (known_answers.trend(results, FEW), known_answers.monotonicity(results, FEW)):
         assert (rows["score"] == 1).all()
         assert (rows["missing"] > 0).eq(rows["measure"] == "nbs").all()
         assert rows.assign(all=rows["counted"] + rows["missing"])["all"].nunique() == 1
@@ -116,14 +116,14 @@ def test_a_score_that_is_not_ok_is_missing_and_not_wrong():
 
 def test_the_debiased_estimator_stands_as_a_correction_of_cka():
     similarity = planted.similarity(growing, views=("flatten",), measures=("linear_cka", "debiased_linear_cka"))
-    rows = grounding.trend(planted.results(similarity), FEW)
+    rows = known_answers.trend(planted.results(similarity), FEW)
     assert set(rows["measure"]) == {"linear_cka"} and set(rows["correction"]) == {"none", "debiased"}
 
 
 def test_chance_corrected_scores_are_tested_beside_the_others():
     results = study()
     results.diagnostics["nulls"] = planted.nulls(results.similarity, 0.2)
-    rows = grounding.trend(results, FEW)
+    rows = known_answers.trend(results, FEW)
     assert set(rows["correction"]) == {"none", "chance"} and (rows["score"] == 1).all()
 
 
@@ -139,19 +139,19 @@ def with_siblings(base, seeds=(0,), value=growing, jitter=0.0):
 
 
 def test_change_is_detected_at_the_first_level_farther_away_than_the_sibling():
-    rows = grounding.detection(with_siblings(0.82))
+    rows = known_answers.detection(with_siblings(0.82))
     first = rows[rows["layer_index"] == 0]  # 1 − 0.05 level < 0.82 from level 4
     assert first["score"].to_numpy() == pytest.approx(np.full(len(first), planted.density(4)))
     assert set(rows["siblings"]) == {"one pair"}
 
 
 def test_never_is_a_legal_answer_and_not_a_missing_one():
-    rows = grounding.detection(with_siblings(0.1))
+    rows = known_answers.detection(with_siblings(0.1))
     assert (rows["score"] == 0).all() and (rows["missing"] == 0).all()
 
 
 def test_with_seeds_the_siblings_have_a_range_and_detection_waits_for_its_end():
-    sharp, wide = (grounding.detection(with_siblings(0.8, (0, 1, 2), jitter=jitter)) for jitter in (1e-9, 0.02))
+    sharp, wide = (known_answers.detection(with_siblings(0.8, (0, 1, 2), jitter=jitter)) for jitter in (1e-9, 0.02))
     assert set(wide["siblings"]) == {"seeds"}
     assert (wide["score"] < sharp["score"]).all()
 
@@ -162,29 +162,29 @@ def test_with_one_seed_the_range_comes_from_draws_of_inputs():
     # On half of the inputs all scores are larger: what counts is how far they spread, not where they lie.
     draws = [sibling.assign(value=0.9 + 0.01 * draw, inputs=500, draw=draw) for draw in range(5)]
     results.diagnostics["samples"] = pd.concat(draws)
-    rows = grounding.detection(results)
+    rows = known_answers.detection(results)
     assert set(rows["siblings"]) == {"inputs"}
     assert ((rows["bound"] > 0.2) & (rows["bound"] < 0.3)).all()
 
 
 def test_without_siblings_nothing_is_detected():
-    assert grounding.detection(study()) is None
+    assert known_answers.detection(study()) is None
 
 
 # Bands --------------------------------------------------------------------------------------------------------------
 
 
 def band(level):
-    return sum(planted.density(level) < edge for edge in grounding.BANDS)
+    return sum(planted.density(level) < edge for edge in known_answers.BANDS)
 
 
 def test_bands_that_a_measure_tells_apart_have_full_precision():
-    rows = grounding.band_separation(study(lambda seed, x, y, *rest: 0.1 if band(x) == band(y) else 0.5))
+    rows = known_answers.band_separation(study(lambda seed, x, y, *rest: 0.1 if band(x) == band(y) else 0.5))
     assert (rows["score"] == 1).all()
 
 
 def test_the_chance_level_of_bands_is_how_common_pairs_within_are():
-    rows = grounding.band_separation(study(saturated))
+    rows = known_answers.band_separation(study(saturated))
     pairs = [(x, y) for y in range(planted.LEVELS + 1) for x in range(y)]
     expected = np.mean([band(x) == band(y) for x, y in pairs])
     assert np.allclose(rows["chance"], expected)
@@ -192,7 +192,7 @@ def test_the_chance_level_of_bands_is_how_common_pairs_within_are():
 
 
 def test_on_shuffled_levels_bands_are_near_chance():
-    rows = grounding.band_separation(study(shuffled, seeds=tuple(range(20))))
+    rows = known_answers.band_separation(study(shuffled, seeds=tuple(range(20))))
     assert abs(mean_score(rows) - rows["chance"].mean()) < 0.08
 
 
@@ -207,23 +207,23 @@ def with_outputs(change, value=growing, seeds=(0,)):
         for seed in seeds
         for level in range(planted.LEVELS + 1)
         for place, lost in [({"seed": seed, "level": level, "density": planted.density(level)}, change(seed, level))]
-        for measure in grounding.FUNCTIONS
+        for measure in known_answers.FUNCTIONS
     ]
     results.similarity = pd.concat([results.similarity, pd.DataFrame(rows)], ignore_index=True)
     return results
 
 
 def test_a_distance_that_follows_function_correlates_fully():
-    rows = grounding.function(with_outputs(lambda seed, level: 0.01 * level), FEW)
+    rows = known_answers.function(with_outputs(lambda seed, level: 0.01 * level), FEW)
     assert np.allclose(rows["score"], 1) and (rows["p"] < 0.05).all()
-    assert set(rows["target"]) == set(grounding.FUNCTIONS.values())
+    assert set(rows["target"]) == set(known_answers.FUNCTIONS.values())
 
 
 def test_function_agrees_with_scipy_and_is_at_chance_for_shuffled_networks():
     def change(seed, level):
         return np.random.default_rng([seed, level]).random()
 
-    rows = grounding.function(with_outputs(change, seeds=tuple(range(30))), FEW)
+    rows = known_answers.function(with_outputs(change, seeds=tuple(range(30))), FEW)
     lost = [change(3, level) for level in range(1, planted.LEVELS + 1)]
     chosen = rows.query("seed == 3 and measure == 'nbs' and layer_index == 0")
     assert chosen["score"].to_numpy() == pytest.approx(np.full(3, spearmanr(range(planted.LEVELS), lost).statistic))
@@ -233,15 +233,15 @@ def test_function_agrees_with_scipy_and_is_at_chance_for_shuffled_networks():
 
 
 def test_a_function_that_does_not_change_is_no_test():
-    assert grounding.function(with_outputs(lambda seed, level: 0.0), FEW) is None
-    assert grounding.function(study(), FEW) is None
-    assert grounding.function_pairs(study(accuracy=[0.9] * (planted.LEVELS + 1)), FEW) is None
+    assert known_answers.function(with_outputs(lambda seed, level: 0.0), FEW) is None
+    assert known_answers.function(study(), FEW) is None
+    assert known_answers.function_pairs(study(accuracy=[0.9] * (planted.LEVELS + 1)), FEW) is None
 
 
 def test_the_mantel_test_finds_distances_that_are_differences_of_accuracy():
     accuracy = list(np.random.default_rng(1).random(planted.LEVELS + 1))
     results = study(lambda seed, x, y, *rest: abs(accuracy[x] - accuracy[y]), accuracy=accuracy)
-    rows = grounding.function_pairs(results, FEW)
+    rows = known_answers.function_pairs(results, FEW)
     assert np.allclose(rows["score"], 1) and (rows["p"] == 1 / (FEW + 1)).all()
 
 
@@ -252,7 +252,7 @@ def test_the_mantel_test_permutes_networks_and_so_keeps_its_level():
         draw = np.random.default_rng(seed)
         place, accuracy = draw.random(planted.LEVELS + 1), list(draw.random(planted.LEVELS + 1))
         results = study(lambda _, x, y, *rest, place=place: abs(place[x] - place[y]), accuracy=accuracy)
-        rows.append(grounding.function_pairs(results, 99)["p"].iloc[0])
+        rows.append(known_answers.function_pairs(results, 99)["p"].iloc[0])
     assert np.mean(np.array(rows) < 0.1) < 0.25
 
 
@@ -274,7 +274,7 @@ def layer_pairs(value, seeds=(0,), measures=("linear_cka", "mean_cca")):
 
 
 def identified(value, **more):
-    return grounding.layer_identification(study(diagnostics={"layer_pairs": layer_pairs(value, **more)}))
+    return known_answers.layer_identification(study(diagnostics={"layer_pairs": layer_pairs(value, **more)}))
 
 
 def test_layers_that_resemble_their_own_most_are_identified():
@@ -299,7 +299,7 @@ def test_random_similarities_identify_layers_at_chance():
 def test_a_layer_without_a_score_against_every_layer_is_missing():
     table = layer_pairs(lambda seed, x, y, measure: 1 - 0.1 * abs(x - y))
     table.loc[(table["index_x"] == 1) & (table["index_y"] == 1), "status"] = synthetic.DEGENERATE
-    rows = grounding.layer_identification(study(diagnostics={"layer_pairs": table}))
+    rows = known_answers.layer_identification(study(diagnostics={"layer_pairs": table}))
     assert rows["score"].isna().eq(rows["layer_index"] == 1).all()
     assert rows.loc[rows["layer_index"] == 1, "missing"].eq(1).all()
 
@@ -307,7 +307,7 @@ def test_a_layer_without_a_score_against_every_layer_is_missing():
 def test_a_measure_that_compares_a_layer_with_itself_alone_identifies_nothing():
     table = layer_pairs(lambda *place: 1.0)
     table.loc[table["index_x"] != table["index_y"], "status"] = "undefined: other numbers of units"
-    assert grounding.layer_identification(study(diagnostics={"layer_pairs": table}))["score"].isna().all()
+    assert known_answers.layer_identification(study(diagnostics={"layer_pairs": table}))["score"].isna().all()
 
 
 # Corruptions --------------------------------------------------------------------------------------------------------
@@ -331,31 +331,31 @@ def corrupted(value, probe=lambda strength: 0.9 - 0.3 * strength):
 
 
 def test_on_a_monotone_corruption_a_sane_measure_scores_one():
-    rows = grounding.corruption_order(corrupted(lambda strength, layer: 1 - 0.5 * strength))
+    rows = known_answers.corruption_order(corrupted(lambda strength, layer: 1 - 0.5 * strength))
     assert (rows["score"] == 1).all() and set(rows["corruption"]) == {"noise", "truncation"}
 
 
 def test_a_saturated_measure_does_not_order_corruptions():
-    assert (grounding.corruption_order(corrupted(lambda *place: 1.0))["score"] == 0).all()
+    assert (known_answers.corruption_order(corrupted(lambda *place: 1.0))["score"] == 0).all()
 
 
 def test_a_measure_that_follows_the_probe_is_sensitive():
-    assert np.allclose(grounding.sensitivity(corrupted(lambda strength, layer: 1 - 0.5 * strength))["score"], 1)
-    assert np.allclose(grounding.sensitivity(corrupted(lambda strength, layer: 0.5 * strength))["score"], -1)
-    assert np.allclose(grounding.sensitivity(corrupted(lambda *place: 1.0))["score"], 0)
+    assert np.allclose(known_answers.sensitivity(corrupted(lambda strength, layer: 1 - 0.5 * strength))["score"], 1)
+    assert np.allclose(known_answers.sensitivity(corrupted(lambda strength, layer: 0.5 * strength))["score"], -1)
+    assert np.allclose(known_answers.sensitivity(corrupted(lambda *place: 1.0))["score"], 0)
 
 
 def test_damage_nearer_than_a_sibling_is_not_specific():
     # Strengths from 0.1 cost the probe more than a point; the sibling stands at a similarity of 0.9.
-    rows = grounding.specificity(corrupted(lambda strength, layer: 1 - 0.4 * strength))
+    rows = known_answers.specificity(corrupted(lambda strength, layer: 1 - 0.4 * strength))
     assert np.allclose(rows["score"], 2 / 4)
-    assert np.allclose(grounding.specificity(corrupted(lambda strength, layer: 0.5))["score"], 1)
-    assert np.allclose(grounding.specificity(corrupted(lambda strength, layer: 0.9))["score"], 0.5)
+    assert np.allclose(known_answers.specificity(corrupted(lambda strength, layer: 0.5))["score"], 1)
+    assert np.allclose(known_answers.specificity(corrupted(lambda strength, layer: 0.9))["score"], 0.5)
 
 
 def test_without_probe_accuracies_there_is_no_test_of_sensitivity():
     results = corrupted(lambda strength, layer: 1 - strength, probe=lambda strength: np.nan)
-    assert grounding.sensitivity(results) is None and grounding.specificity(results) is None
+    assert known_answers.sensitivity(results) is None and known_answers.specificity(results) is None
 
 
 # Leaderboards -------------------------------------------------------------------------------------------------------
@@ -363,9 +363,9 @@ def test_without_probe_accuracies_there_is_no_test_of_sensitivity():
 
 def test_tests_without_tables_are_left_out_and_unknown_ones_refused():
     bare = planted.results(planted.similarity(growing))
-    assert set(grounding.run_tests({"a": bare})) == {"trend"}
+    assert set(known_answers.run_tests({"a": bare})) == {"trend"}
     with pytest.raises(InputError, match="tests"):
-        grounding.run_tests({"a": bare}, ["triplets"])
+        known_answers.run_tests({"a": bare}, ["triplets"])
 
 
 def test_the_leaderboard_puts_the_better_measure_first_with_its_counts():
@@ -373,7 +373,7 @@ def test_the_leaderboard_puts_the_better_measure_first_with_its_counts():
         return apart(seed, x, y, layer, measure) if measure == "nbs" else shuffled(seed, x, y, layer, measure)
 
     studies = {"a": study(distance), "b": study(distance)}
-    board = grounding.leaderboard(grounding.run_tests(studies, ["monotonicity"])["monotonicity"])
+    board = known_answers.leaderboard(known_answers.run_tests(studies, ["monotonicity"])["monotonicity"])
     assert board.loc[0, "measure"] == "nbs" and board.loc[0, "score"] == 1
     assert board.loc[0, "units"] == 2 and board["low"].isna().all()
     assert (board["chance"] == 0.5).all() and (board["missing"] == 0).all()
@@ -383,22 +383,22 @@ def test_three_units_give_an_interval_around_the_score():
     def noisy(seed, level, layer, view, measure):
         return growing(seed, level, layer, view, measure) + 0.2 * np.random.default_rng([seed, level, layer]).random()
 
-    rows = grounding.run_tests({"a": study(value=noisy, seeds=(0, 1, 2, 3))}, ["trend"])["trend"]
-    board = grounding.leaderboard(rows)
+    rows = known_answers.run_tests({"a": study(value=noisy, seeds=(0, 1, 2, 3))}, ["trend"])["trend"]
+    board = known_answers.leaderboard(rows)
     assert (board["low"] < board["score"]).all() and (board["score"] < board["high"]).all()
 
 
 def test_p_values_are_adjusted_for_the_number_of_procedures():
-    rows = grounding.trend(study(), FEW)
+    rows = known_answers.trend(study(), FEW)
     rows.loc[rows["measure"] != "nbs", "p"] = 0.9
-    board = grounding.leaderboard(rows.assign(study="a"))
+    board = known_answers.leaderboard(rows.assign(study="a"))
     raw = rows.loc[rows["measure"] == "nbs", "p"].iloc[0]
     assert board.set_index("measure").loc["nbs", "p_adjusted"] == pytest.approx(5 * raw)
 
 
 def test_units_that_agree_that_something_is_there_are_stronger_together():
-    one = grounding.leaderboard(grounding.run_tests({"a": study()}, ["trend"])["trend"])
-    two = grounding.leaderboard(grounding.run_tests({"a": study(), "b": study()}, ["trend"])["trend"])
+    one = known_answers.leaderboard(known_answers.run_tests({"a": study()}, ["trend"])["trend"])
+    two = known_answers.leaderboard(known_answers.run_tests({"a": study(), "b": study()}, ["trend"])["trend"])
     assert (two["p_adjusted"] < one["p_adjusted"]).all()
 
 
@@ -408,13 +408,15 @@ def test_runs_that_lack_a_procedure_do_not_count_for_the_others():
 
     table = planted.similarity(value, seeds=(0, 1), views=("flatten",))
     only_first = planted.nulls(table[table["seed"] == 0], 0.0)
-    rows = grounding.run_tests({"a": planted.results(table, {"nulls": only_first}, seeds=(0, 1))}, ["trend"])["trend"]
-    board = grounding.leaderboard(rows)
+    rows = known_answers.run_tests({"a": planted.results(table, {"nulls": only_first}, seeds=(0, 1))}, ["trend"])[
+        "trend"
+    ]
+    board = known_answers.leaderboard(rows)
     assert set(board["correction"]) == {"none", "chance"}
     assert (board["score"] == 1).all() and (board["units"] == 1).all()
     # Where no run has all procedures, all runs count.
     apart = rows[(rows["seed"] == 0) == (rows["correction"] == "chance")]
-    assert set(grounding.leaderboard(apart)["score"]) == {0, 1}
+    assert set(known_answers.leaderboard(apart)["score"]) == {0, 1}
 
 
 def test_runs_that_are_too_short_for_a_test_are_left_out():
@@ -422,5 +424,5 @@ def test_runs_that_are_too_short_for_a_test_are_left_out():
     pairs, similarity = long.diagnostics["level_pairs"], long.similarity
     one = planted.results(similarity[similarity["level"] <= 1], {"level_pairs": pairs[pairs["level_y"] <= 1]}, levels=1)
     none = planted.results(similarity[similarity["level"] == 0], levels=0)
-    assert grounding.monotonicity(one) is None and grounding.trend(none) is None
-    assert set(grounding.run_tests({"one": one, "none": none})) >= {"trend"}
+    assert known_answers.monotonicity(one) is None and known_answers.trend(none) is None
+    assert set(known_answers.run_tests({"one": one, "none": none})) >= {"trend"}

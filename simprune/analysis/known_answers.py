@@ -1,7 +1,7 @@
 """Which measures to trust: tests whose right answer is known beforehand.
 
 Every test scores *procedures*: a measure, in a view, with a correction. All measures stand as similarities
-(`disagreement.as_similarity`) and a distance is 1 minus that, so that only orders matter that no monotone map
+(`as_similarity`) and a distance is 1 minus that, so that only orders matter that no monotone map
 changes. A score that is not ok has no value: what it takes part in is counted as missing, never as right or wrong.
 Ties count as half right, or as nothing in a rank correlation, so that a measure that says the same of everything is
 at chance. Networks are permuted where chance is found by permutation, never the pairs of them, which are not
@@ -24,8 +24,8 @@ import pandas as pd
 from scipy.stats import bootstrap, combine_pvalues, rankdata
 from scipy.stats import t as student
 
-from simprune.disagreement import COPIES, as_similarity, diagnostic, is_ok, procedures
-from simprune.disagreement.scores import DEBIASED
+from simprune.analysis import COPIES, as_similarity, diagnostic, is_ok, procedures
+from simprune.analysis.scores import DEBIASED
 from simprune.errors import InputError, check_choice
 
 if TYPE_CHECKING:

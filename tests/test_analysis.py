@@ -8,8 +8,8 @@ import synthetic
 import torch
 from scipy.stats import kendalltau, spearmanr
 
-from simprune import disagreement
-from simprune.disagreement import clustered, rank_agreement
+from simprune import analysis
+from simprune.analysis import clustered, rank_agreement
 from simprune.errors import InputError
 from simprune.measures import MEASURES
 
@@ -134,14 +134,14 @@ def test_an_unknown_rank_correlation_is_refused(values):
 
 
 def test_one_seed_gives_no_interval_over_seeds():
-    found = disagreement.median_agreement(random_study(0))
+    found = analysis.median_agreement(random_study(0))
     assert np.isfinite(found["median"]) and np.isnan(found["low"]) and np.isnan(found["high"])
     assert found["pairs"] == 10
 
 
 def test_the_interval_over_seeds_holds_the_median_and_narrows_as_seeds_agree():
-    wide = disagreement.median_agreement(random_study(0, seeds=(0, 1, 2, 3), noise=2))
-    narrow = disagreement.median_agreement(random_study(0, seeds=(0, 1, 2, 3)))
+    wide = analysis.median_agreement(random_study(0, seeds=(0, 1, 2, 3), noise=2))
+    narrow = analysis.median_agreement(random_study(0, seeds=(0, 1, 2, 3)))
     assert wide["low"] <= wide["median"] <= wide["high"] and wide["low"] < wide["high"]
     assert narrow["low"] == pytest.approx(narrow["high"])
 
@@ -151,18 +151,18 @@ def test_copies_of_a_measure_do_not_count_as_agreement():
         return np.random.default_rng([level, layer, len(measure)]).random()
 
     results = planted.results(planted.similarity(value, measures=("nbs", "procrustes_distance", "svcca")))
-    assert disagreement.median_agreement(results)["pairs"] == 1
+    assert analysis.median_agreement(results)["pairs"] == 1
 
 
 def test_studies_with_one_pattern_of_agreement_correlate_fully():
-    matrices = disagreement.study_agreement({"a": random_study(0), "b": random_study(1)})
-    assert disagreement.agreement_between_studies(matrices).loc["a", "b"] == pytest.approx(1)
+    matrices = analysis.study_agreement({"a": random_study(0), "b": random_study(1)})
+    assert analysis.agreement_between_studies(matrices).loc["a", "b"] == pytest.approx(1)
 
 
 def test_studies_are_compared_by_the_measures_that_both_hold():
     fewer = random_study(1)
     fewer.similarity = fewer.similarity[fewer.similarity["measure"] != "pwcca"]
-    matrices = disagreement.study_agreement({"a": random_study(0), "b": fewer})
+    matrices = analysis.study_agreement({"a": random_study(0), "b": fewer})
     assert [list(matrix.index) for matrix in matrices.values()] == [["mean_cca", "svcca", "linear_cka", "nbs"]] * 2
 
 
@@ -174,20 +174,20 @@ def test_agreement_over_inputs_spans_the_draws():
         for inputs in (50, 500)
     ]
     results.diagnostics["samples"] = pd.concat(draws)
-    found = disagreement.agreement_over_inputs(results)
+    found = analysis.agreement_over_inputs(results)
     assert found["draws"] == 5 and found["low"] < found["median"] < found["high"]
 
 
 def test_what_seeds_differ_by_is_no_spread_over_inputs():
     results = random_study(0, seeds=(0, 1, 2), noise=2)
     results.diagnostics["samples"] = pd.concat([results.similarity.assign(inputs=500, draw=draw) for draw in range(4)])
-    found = disagreement.agreement_over_inputs(results)
+    found = analysis.agreement_over_inputs(results)
     assert found["draws"] == 4 and found["low"] == pytest.approx(found["high"])
-    assert found["median"] == pytest.approx(disagreement.median_agreement(results)["median"])
+    assert found["median"] == pytest.approx(analysis.median_agreement(results)["median"])
 
 
 def test_nothing_drawn_gives_no_interval_over_inputs():
-    assert disagreement.agreement_over_inputs(random_study(0)) is None
+    assert analysis.agreement_over_inputs(random_study(0)) is None
 
 
 # One footing --------------------------------------------------------------------------------------------------------
@@ -195,14 +195,14 @@ def test_nothing_drawn_gives_no_interval_over_inputs():
 
 def test_distances_become_similarities_that_are_one_for_equal_representations_and_fall():
     names = pd.Series(["procrustes_distance"] * 2 + ["gulp"] * 2 + ["nbs"])
-    found = disagreement.as_similarity(names, pd.Series([0.0, np.sqrt(2), 0.0, 3.0, 0.3]))
+    found = analysis.as_similarity(names, pd.Series([0.0, np.sqrt(2), 0.0, 3.0, 0.3]))
     assert list(found) == pytest.approx([1, 0, 1, 0.25, 0.3])
 
 
 def test_a_score_that_is_not_ok_has_no_value_among_the_compared():
     table = planted.similarity(lambda *place: 0.5)
     table.loc[table["measure"] == "nbs", "status"] = synthetic.DEGENERATE
-    found = disagreement.dense_scores(table)
+    found = analysis.dense_scores(table)
     assert (found["value"].isna() == (found["measure"] == "nbs")).all()
     assert found["level"].min() == 1
 
@@ -213,14 +213,14 @@ def test_chance_correction_puts_chance_at_zero_and_the_best_at_one():
     )
     table.loc[table["measure"] == "gulp", "value"] = np.where(table["layer_index"][table["measure"] == "gulp"], 0, 2.0)
     results = planted.results(table, {"nulls": planted.nulls(table, lambda row: 2.0 if row.measure == "gulp" else 0.6)})
-    found = disagreement.procedures(results).query("correction == 'chance'")
+    found = analysis.procedures(results).query("correction == 'chance'")
     assert np.allclose(found["value"], found["layer_index"] > 0)
 
 
 def test_where_chance_is_the_best_nothing_can_be_corrected():
     table = planted.similarity(lambda *place: 1.0)
     results = planted.results(table, {"nulls": planted.nulls(table, 0.999)})
-    assert disagreement.procedures(results).query("correction == 'chance'")["value"].isna().all()
+    assert analysis.procedures(results).query("correction == 'chance'")["value"].isna().all()
 
 
 # Conclusions --------------------------------------------------------------------------------------------------------
@@ -242,45 +242,45 @@ def with_siblings(value, base=0.5, seeds=(0,)):
 
 
 @pytest.mark.parametrize("layer", range(3))
-@pytest.mark.parametrize("scale", disagreement.SCALES)
+@pytest.mark.parametrize("scale", analysis.SCALES)
 def test_the_layer_that_falls_most_is_named_by_every_measure(layer, scale):
-    answers = disagreement.conclusions(with_siblings(falling(layer)), scale=scale)
+    answers = analysis.conclusions(with_siblings(falling(layer)), scale=scale)
     assert set(answers["least_layer"]) == {planted.LAYERS[layer]}
-    counted = disagreement.distinct_answers(answers).loc["least_layer"]
+    counted = analysis.distinct_answers(answers).loc["least_layer"]
     assert (counted["distinct"], counted["share"], counted["answering"]) == (1, 1, 5)
 
 
 def test_a_dip_is_a_middle_below_both_ends():
-    assert set(disagreement.conclusions(with_siblings(falling(1, dip=0.02)))["dips"]) == {"yes"}
-    assert set(disagreement.conclusions(with_siblings(falling(2)))["dips"]) == {"no"}
+    assert set(analysis.conclusions(with_siblings(falling(1, dip=0.02)))["dips"]) == {"yes"}
+    assert set(analysis.conclusions(with_siblings(falling(2)))["dips"]) == {"no"}
 
 
 def test_the_scale_of_siblings_dates_the_fall_to_half_of_their_distance():
     # On average over layers 1 − 0.08/3 per level: below 0.9 from level 4; half of the way to 0.5 from level 10, never.
-    answers = disagreement.conclusions(with_siblings(falling(1)), scale="value")
+    answers = analysis.conclusions(with_siblings(falling(1)), scale="value")
     assert list(answers["falls_at"]) == pytest.approx([planted.density(4)] * 5)
-    assert set(disagreement.conclusions(with_siblings(falling(1)))["falls_at"]) == {"never"}
-    near = disagreement.conclusions(with_siblings(falling(1), base=0.9))
+    assert set(analysis.conclusions(with_siblings(falling(1)))["falls_at"]) == {"never"}
+    near = analysis.conclusions(with_siblings(falling(1), base=0.9))
     assert list(near["falls_at"]) == pytest.approx([planted.density(2)] * 5)
     assert set(near["last_stays"]) == {"no"}
 
 
 def test_siblings_that_were_not_compared_are_missed():
     with pytest.raises(InputError, match="sibling"):
-        disagreement.conclusions(planted.results(planted.similarity(falling(0))))
+        analysis.conclusions(planted.results(planted.similarity(falling(0))))
 
 
 def test_answers_that_every_seed_gives_have_full_support():
-    table = disagreement.conclusions(with_siblings(falling(1), seeds=(0, 1, 2)))
+    table = analysis.conclusions(with_siblings(falling(1), seeds=(0, 1, 2)))
     assert (table["least_layer_seeds"] == 1).all()
-    assert disagreement.conclusions(with_siblings(falling(1)))["least_layer_seeds"].isna().all()
+    assert analysis.conclusions(with_siblings(falling(1)))["least_layer_seeds"].isna().all()
 
 
 def test_an_answer_that_seeds_dispute_has_less_than_full_support():
     def disputed(seed, level, layer, view, measure):
         return falling(1 if seed else 2, steepness=1 + 0.1 * seed)(seed, level, layer, view, measure)
 
-    support = disagreement.conclusions(with_siblings(disputed, seeds=(0, 1, 2)))["least_layer_seeds"]
+    support = analysis.conclusions(with_siblings(disputed, seeds=(0, 1, 2)))["least_layer_seeds"]
     assert ((support > 0.5) & (support < 1)).all()
 
 
@@ -291,7 +291,7 @@ def test_support_by_seeds_is_the_chance_that_a_resample_gives_the_answer():
             falling(1)(seed, level, layer, view, measure) if seed else falling(2, steepness=10)(0, level, layer, 0, 0)
         )
 
-    table = disagreement.conclusions(with_siblings(disputed, seeds=(0, 1, 2)), scale="value")
+    table = analysis.conclusions(with_siblings(disputed, seeds=(0, 1, 2)), scale="value")
     assert set(table["least_layer"]) == {planted.LAYERS[2]}
     assert np.allclose(table["least_layer_seeds"], 1 - (2 / 3) ** 3, atol=0.06)
 
@@ -300,7 +300,7 @@ def test_measures_without_a_score_in_a_layer_answer_from_the_others():
     results = with_siblings(falling(0))
     table = results.similarity
     table.loc[(table["measure"] == "nbs") & (table["layer_index"] == 0), "status"] = synthetic.DEGENERATE
-    answers = disagreement.conclusions(results)
+    answers = analysis.conclusions(results)
     assert answers.loc["nbs", "layers"] == 2 and answers.loc["nbs", "least_layer"] != planted.LAYERS[0]
     assert pd.isna(answers.loc["nbs", "dips"])
 
@@ -310,7 +310,7 @@ def test_draws_of_inputs_support_what_they_say_again():
     draws = [results.similarity.assign(inputs=500, draw=draw) for draw in range(5)]
     other = with_siblings(falling(2, steepness=0.1)).similarity.assign(inputs=500, draw=5)
     results.diagnostics["samples"] = pd.concat([*draws, other])
-    support = disagreement.conclusions(results)["least_layer_inputs"]
+    support = analysis.conclusions(results)["least_layer_inputs"]
     assert np.allclose(support, 5 / 6)
 
 
@@ -321,10 +321,10 @@ def test_what_seeds_dispute_is_not_held_against_the_inputs():
     results = with_siblings(disputed, seeds=(0, 1, 2))
     samples = pd.concat([results.similarity.assign(inputs=500, draw=draw) for draw in range(3)])
     results.diagnostics["samples"] = samples
-    table = disagreement.conclusions(results)
+    table = analysis.conclusions(results)
     assert (table["least_layer_seeds"] < 1).all() and (table["least_layer_inputs"] == 1).all()
     results.diagnostics["samples"] = samples[samples["seed"] != 2]
-    assert disagreement.conclusions(results)["least_layer_inputs"].isna().all()
+    assert analysis.conclusions(results)["least_layer_inputs"].isna().all()
 
 
 def test_support_by_inputs_is_for_the_answer_that_is_given():
@@ -332,7 +332,7 @@ def test_support_by_inputs_is_for_the_answer_that_is_given():
     results = with_siblings(falling(1))
     other = with_siblings(falling(2)).similarity
     results.diagnostics["samples"] = pd.concat([other.assign(inputs=500, draw=draw) for draw in range(3)])
-    table = disagreement.conclusions(results)
+    table = analysis.conclusions(results)
     assert set(table["least_layer"]) == {planted.LAYERS[1]} and (table["least_layer_inputs"] == 0).all()
 
 
@@ -342,19 +342,19 @@ def test_draws_at_another_level_support_nothing():
     levels = sorted(samples["level"].unique())
     near = int(np.log(samples.groupby("level")["density"].mean() / 0.1).abs().idxmin())
     results.diagnostics["samples"] = samples[samples["level"] != near]
-    table = disagreement.conclusions(results)
+    table = analysis.conclusions(results)
     assert table["least_layer_inputs"].isna().all() and table["dips_inputs"].isna().all()
     assert (table["last_stays_inputs"] == 1).all() == (near != levels[-1])
     results.diagnostics["samples"] = samples[samples["level"] != levels[-1]]
-    assert disagreement.conclusions(results)["last_stays_inputs"].isna().all()
+    assert analysis.conclusions(results)["last_stays_inputs"].isna().all()
 
 
 def test_a_measure_that_needs_corresponding_units_has_no_answer_against_siblings():
     results = with_siblings(falling(1))
     table = results.similarity
     results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
-    assert "unit_correlation" in disagreement.conclusions(results, scale="value").index
-    assert "unit_correlation" not in disagreement.conclusions(results, scale="sibling").index
+    assert "unit_correlation" in analysis.conclusions(results, scale="value").index
+    assert "unit_correlation" not in analysis.conclusions(results, scale="sibling").index
 
 
 # Where from: tables with a planted source ---------------------------------------------------------------------------
@@ -376,7 +376,7 @@ FACTORS = ["implementation", "view", "correction", "measure"]
 def test_the_only_factor_with_an_effect_has_the_whole_spread(factor):
     sizes = dict(zip(FACTORS, (2, 3, 2, 5), strict=True))
     table = full(**{factor: np.random.default_rng(0).random(sizes[factor])})
-    shares = disagreement.variance_shares(table, FACTORS, ["cell"]).set_index("source")["share"]
+    shares = analysis.variance_shares(table, FACTORS, ["cell"]).set_index("source")["share"]
     assert shares[factor] == pytest.approx(1)
     assert shares.sum() == pytest.approx(1)
 
@@ -390,7 +390,7 @@ def test_sums_of_squares_are_those_of_statsmodels():
     uneven = table[~((table["implementation"] == 1) & (table["correction"] == 1))]
     for scores_, factors in ((table, FACTORS), (uneven.drop(columns="implementation"), FACTORS[1:])):
         wide = scores_.groupby([*factors, "cell"], as_index=False)["value"].mean()
-        found = disagreement.variance_shares(wide, factors, ["cell"]).set_index("source")["sum_of_squares"]
+        found = analysis.variance_shares(wide, factors, ["cell"]).set_index("source")["sum_of_squares"]
         terms = " + ".join(f"C({name})" for name in factors)
         expected = anova_lm(ols(f"value ~ ({terms})**2", wide).fit(), typ=2)["sum_sq"]
         words = expected.index.str.replace(r"C\((\w+)\)", r"\1", regex=True).str.replace(":", " × ")
@@ -401,27 +401,27 @@ def test_sums_of_squares_are_those_of_statsmodels():
 def test_a_level_without_all_its_scores_is_left_out_and_counted():
     table = full(measure=[0, 0, 0, 0, 1], view=[0, 1, 2])
     table.loc[(table["measure"] == 4) & (table["view"] == 0), "value"] = np.nan
-    shares = disagreement.variance_shares(table, FACTORS, ["cell"])
+    shares = analysis.variance_shares(table, FACTORS, ["cell"])
     assert set(shares["left_out"]) == {1} and set(shares["compared"]) == {4}
     assert shares.set_index("source").loc["view", "share"] == pytest.approx(1)
 
 
 def test_no_spread_has_no_shares():
-    shares = disagreement.variance_shares(full(view=[1, 1, 1]), FACTORS, ["cell"])
+    shares = analysis.variance_shares(full(view=[1, 1, 1]), FACTORS, ["cell"])
     assert shares["share"].isna().all() and np.allclose(shares["sum_of_squares"], 0)
 
 
 def test_overall_a_cell_counts_by_its_spread():
     small, large = full(view=[0, 0.1, 0.2]), full(measure=[0, 1, 2, 3, 4]).assign(cell=1)
-    shares = disagreement.variance_shares(pd.concat([small, large]), FACTORS, ["cell"])
-    overall = disagreement.overall_shares(shares).set_index("source")["share"]
+    shares = analysis.variance_shares(pd.concat([small, large]), FACTORS, ["cell"])
+    overall = analysis.overall_shares(shares).set_index("source")["share"]
     assert overall["measure"] > 0.99 and overall.sum() == pytest.approx(1)
 
 
 def test_a_factor_with_its_interactions_takes_them_along():
     table = full(view=[0, 1, 2])
     table["value"] *= table["measure"]
-    overall = disagreement.overall_shares(disagreement.variance_shares(table, FACTORS, ["cell"])).set_index("source")
+    overall = analysis.overall_shares(analysis.variance_shares(table, FACTORS, ["cell"])).set_index("source")
     interaction = overall.loc["view × measure", "share"]
     assert interaction > 0.1
     together = overall.loc["view", "share"] + interaction
@@ -435,21 +435,21 @@ def test_intervals_over_seeds_hold_the_shares_of_single_seeds_at_their_ends():
         table = full(view=[0, 1, 2], measure=[0, 1, 2, 3, 4 + 2 * seed])
         table["value"] += 0.3 * rng.standard_normal(len(table))
         tables.append(table.assign(seed=seed))
-    shares = disagreement.variance_shares(pd.concat(tables), FACTORS, ["seed", "cell"])
-    table = disagreement.seed_intervals(shares).set_index("source")
-    overall = disagreement.overall_shares(shares).set_index("source")["share"]
+    shares = analysis.variance_shares(pd.concat(tables), FACTORS, ["seed", "cell"])
+    table = analysis.seed_intervals(shares).set_index("source")
+    overall = analysis.overall_shares(shares).set_index("source")["share"]
     assert table.loc["measure", "share"] == pytest.approx(overall["measure"])
     pairs = overall[overall.index.str.contains("×")].sum()
-    assert table.loc[disagreement.INTERACTIONS, "share"] == pytest.approx(pairs)
+    assert table.loc[analysis.INTERACTIONS, "share"] == pytest.approx(pairs)
     assert table["share"].sum() == pytest.approx(1)
-    alone = disagreement.overall_shares(shares, ["seed"]).query("source == 'measure'")["share"]
+    alone = analysis.overall_shares(shares, ["seed"]).query("source == 'measure'")["share"]
     # With three seeds one resample in 27 is one seed three times: the percentiles lie between the extremes.
     low, high = table.loc["measure", ["low", "high"]]
     assert alone.min() - 1e-9 <= low < high <= alone.max() + 1e-9
     assert low == pytest.approx(alone.min(), abs=0.02)
-    few = disagreement.seed_intervals(shares[shares["seed"] < 2])
+    few = analysis.seed_intervals(shares[shares["seed"] < 2])
     assert few["low"].isna().all() and few["high"].isna().all()
-    by_cell = disagreement.seed_intervals(shares, ["cell"])
+    by_cell = analysis.seed_intervals(shares, ["cell"])
     assert np.allclose(by_cell.set_index("source")["low"], table["low"])
 
 
@@ -497,8 +497,8 @@ def test_the_decomposition_names_the_planted_source(pair, source):
     results = planted.study([pair(seed) for seed in range(2)])
     if source == "correction":
         del results.diagnostics["released"]  # the largest canonical direction alone, as released, is biased otherwise
-    shares, factors = disagreement.attributed_shares(results)
-    overall = disagreement.overall_shares(shares).set_index("source")["share"]
+    shares, factors = analysis.attributed_shares(results)
+    overall = analysis.overall_shares(shares).set_index("source")["share"]
     assert overall.sum() == pytest.approx(1)
     assert overall[source] > 0.8
     assert source in factors
@@ -506,17 +506,17 @@ def test_the_decomposition_names_the_planted_source(pair, source):
 
 def test_a_defect_of_two_measures_is_split_by_the_analysis_of_variance_and_not_by_attribution():
     results = planted.study([only_the_defect(0)])
-    variance = disagreement.overall_shares(disagreement.source_shares(results)[0]).set_index("source")["share"]
+    variance = analysis.overall_shares(analysis.source_shares(results)[0]).set_index("source")["share"]
     assert variance["implementation"] < 0.5 and variance["implementation × measure"] > 0.2
-    attributed = disagreement.overall_shares(disagreement.attributed_shares(results)[0]).set_index("source")["share"]
+    attributed = analysis.overall_shares(analysis.attributed_shares(results)[0]).set_index("source")["share"]
     assert attributed["implementation"] > 0.9
 
 
 def test_sources_without_tables_are_not_told_apart_and_not_named():
     results = planted.results(planted.similarity(lambda seed, level, layer, view, measure: len(view) / 10 + level / 99))
-    shares, factors = disagreement.attributed_shares(results)
+    shares, factors = analysis.attributed_shares(results)
     assert factors == ["view", "measure"]
-    assert disagreement.overall_shares(shares).set_index("source").loc["view", "share"] == pytest.approx(1)
+    assert analysis.overall_shares(shares).set_index("source").loc["view", "share"] == pytest.approx(1)
 
 
 def test_ranks_do_not_see_that_measures_have_other_scales():
@@ -524,8 +524,8 @@ def test_ranks_do_not_see_that_measures_have_other_scales():
         return (1 - 0.01 * level - 0.001 * layer) ** (1 + planted.FAIR.index(measure))
 
     results = planted.results(planted.similarity(value))
-    values, _ = disagreement.attributed_shares(results)
-    ranks, _ = disagreement.attributed_shares(results, ranks=True)
+    values, _ = analysis.attributed_shares(results)
+    ranks, _ = analysis.attributed_shares(results, ranks=True)
     assert values["sum_of_squares"].sum() > 0.1
     assert ranks["sum_of_squares"].sum() == pytest.approx(0, abs=1e-9)
 
@@ -533,7 +533,7 @@ def test_ranks_do_not_see_that_measures_have_other_scales():
 def test_the_defect_is_what_the_released_score_differs_by():
     table = planted.similarity(lambda *place: 0.9)
     released = planted.released(table, lambda row: 0.3)
-    scores_, factors = disagreement.designed_scores(planted.results(table, {"released": released}))
+    scores_, factors = analysis.designed_scores(planted.results(table, {"released": released}))
     assert factors == ["implementation", "view", "measure"]
     wrong = scores_[scores_["implementation"] == "as released"].groupby("measure")["value"].agg(["min", "max"])
     # An NBS without its sum is no score: nothing is said of it.
@@ -551,16 +551,16 @@ def test_the_spectral_shares_name_the_axis_that_matters():
         for p in (1, 2, np.inf)
     ]
     results = planted.results(planted.similarity(lambda *place: 1.0), {"spectral": pd.DataFrame(rows)})
-    shares = disagreement.spectral_shares(results).set_index("source")["share"]
+    shares = analysis.spectral_shares(results).set_index("source")["share"]
     assert shares["alpha"] == pytest.approx(1)
-    assert disagreement.spectral_shares(planted.results(results.similarity)) is None
+    assert analysis.spectral_shares(planted.results(results.similarity)) is None
 
 
 def test_the_ladder_has_a_step_for_what_a_wider_group_explains():
-    heights = dict(zip(disagreement.LADDER, (0.2, 0.5, 0.5, 0.9), strict=True))
-    table = planted.similarity(lambda seed, level, layer, view, measure: heights[measure], measures=disagreement.LADDER)
+    heights = dict(zip(analysis.LADDER, (0.2, 0.5, 0.5, 0.9), strict=True))
+    table = planted.similarity(lambda seed, level, layer, view, measure: heights[measure], measures=analysis.LADDER)
     table.loc[(table["measure"] == "mean_cca") & (table["layer_index"] == 0), "status"] = synthetic.DEGENERATE
-    steps = disagreement.ladder(planted.results(table), level=3)
+    steps = analysis.ladder(planted.results(table), level=3)
     assert list(steps.loc["conv2_relu"]) == [0.2, 0.5, 0.5, 0.9]
     assert np.isnan(steps.loc["conv1_relu", "mean_cca"])
 
@@ -575,7 +575,7 @@ def test_convergence_runs_over_the_numbers_of_inputs_to_the_whole():
         for draw in range(3)
     ]
     results.diagnostics["samples"] = pd.concat(draws)
-    table = disagreement.convergence(results)
+    table = analysis.convergence(results)
     nbs = table[(table["measure"] == "nbs") & (table["layer_index"] == 0)].set_index("inputs")
     assert list(nbs.index) == [50, 100, 1000]
     assert nbs.loc[50, ["low", "mean", "high"]].tolist() == pytest.approx([0.7, 0.71, 0.72])
@@ -590,5 +590,5 @@ def test_means_over_inputs_are_of_the_same_layers_with_any_number_of_them():
     few = planted.similarity(value, inputs=50, draw=0)
     few.loc[few["layer_index"] == 0, "status"] = synthetic.DEGENERATE
     results.diagnostics["samples"] = few
-    means = disagreement.convergence_means(disagreement.convergence(results))
+    means = analysis.convergence_means(analysis.convergence(results))
     assert np.allclose(means["mean"], 0.6) and set(means["inputs"]) == {50, 1000}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.disagreement.agreement import FEWEST_SEEDS
-from simprune.disagreement.scores import DEBIASED, as_similarity, dense_scores, diagnostic, is_ok
+from simprune.analysis.agreement import FEWEST_SEEDS
+from simprune.analysis.scores import DEBIASED, as_similarity, dense_scores, diagnostic, is_ok
 from simprune.errors import check_choice
 from simprune.measures import MEASURES
 

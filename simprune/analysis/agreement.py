@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
 from scipy.stats import bootstrap, kendalltau, spearmanr
 
-from simprune.disagreement.scores import COPIES, diagnostic, is_ok
+from simprune.analysis.scores import COPIES, diagnostic, is_ok
 from simprune.errors import check_choice
 from simprune.measures import MEASURES
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import orth
 
-from simprune.disagreement.agreement import FEWEST_SEEDS, interval_over_seeds
-from simprune.disagreement.scores import (
+from simprune.analysis.agreement import FEWEST_SEEDS, interval_over_seeds
+from simprune.analysis.scores import (
     CELL,
     COPIES,
     PAPER_MEASURES,

@@ -1,0 +1,50 @@
+"""Numbers and tidy tables from results; no sentence, no figure.
+
+`scores` puts every measure on one footing, `agreement` compares the orders that measures give, `conclusions` the
+answers that they lead to, `sources` splits the spread of their scores over its sources, and `known_answers` holds tests
+of measures whose right answer is known.
+"""
+
+from simprune.analysis.agreement import (
+    FEWEST_SEEDS,
+    agreement_between_studies,
+    agreement_over_inputs,
+    clustered,
+    mean_matrix,
+    median_agreement,
+    pairs_in,
+    rank_agreement,
+    study_agreement,
+)
+from simprune.analysis.conclusions import NEVER, QUESTIONS, SCALES, conclusions, distinct_answers
+from simprune.analysis.scores import (
+    COPIES,
+    CORRECTIONS,
+    PAPER_MEASURES,
+    as_similarity,
+    dense_scores,
+    diagnostic,
+    is_ok,
+    procedures,
+    ranked,
+    stated,
+    verdicts,
+)
+from simprune.analysis.sources import (
+    GENUINE,
+    IMPLEMENTATIONS,
+    INTERACTIONS,
+    LADDER,
+    RESIDUAL,
+    SOURCES,
+    attributed_shares,
+    convergence,
+    convergence_means,
+    designed_scores,
+    ladder,
+    overall_shares,
+    seed_intervals,
+    source_shares,
+    spectral_shares,
+    variance_shares,
+)
