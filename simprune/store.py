@@ -427,7 +427,9 @@ def _read_network(file: Path, fingerprint: str) -> Checkpoint | None:
 def _with_known_scores(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of an experiment without measures, views and references that this simprune does not know."""
     known = {"measures": MEASURES, "views": VIEWS, "references": REFERENCES}
-    return fields | {field: [name for name in fields[field] if name in names] or None for field, names in known.items()}
+    return fields | {
+        field: [name for name in fields[field] if name in names] or [*names] for field, names in known.items()
+    }
 
 
 def _store_schema(root: Path) -> int:
