@@ -86,8 +86,8 @@ def run(
     resume: Annotated[bool, typer.Option(help="Use what is stored; --no-resume computes all afresh.")] = True,
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
     diagnostics: Annotated[
-        bool, typer.Option("--diagnostics", help="Add nulls, samples and other controls of the scores.")
-    ] = False,
+        str | None, typer.Option(help="Add tables beside the scores: all, or some of nulls, connectivity, …")
+    ] = None,
 ) -> None:
     """Train, prune and compare; results that are stored are read, not computed again."""
     fields: dict[str, Any] = {
@@ -113,7 +113,7 @@ def run(
         resume=resume,
         progress=progress,
         download=download,
-        diagnostics=diagnostics,
+        diagnostics=diagnostics == "all" or (_listed(diagnostics) or ()),
     )
     console.print(_performance_table(results.performance))
     similarity = results.similarity

@@ -45,23 +45,33 @@ def run(
     resume: bool = True,
     progress: bool = True,
     download: bool = False,
-    diagnostics: bool = False,
+    diagnostics: bool | Iterable[str] = False,
 ) -> Results:
     """Give the results of an experiment: those that are stored are read, what is missing is computed and stored.
 
     `data` is the data root (default: `SIMPRUNE_DATA`), `store` the user's store (default: `SIMPRUNE_STORE`, or a
     folder under the user's cache folder), `device` "auto", "cpu" or "cuda". With `resume=False` nothing stored is
-    used. With `diagnostics` the tables of `diagnostics.TABLES` that are missing are computed too, from the networks
-    in the store: none but a missing sibling is trained for them. Raises `InputError`, before any work and with
+    used. `diagnostics`: the tables of `diagnostics.TABLES` of these names (True: all) are computed too where they are
+    missing, from the networks in the store: none but a missing sibling is trained for them. Raises `InputError`, before any work and with
     nothing written, if what was given can't be run; and where networks that diagnostics need are not in the store.
     """
     if not isinstance(experiment, Experiment):
         raise InputError(f"experiment: {shown(experiment)} is not an Experiment; make one with simprune.Experiment(…)")
+    wanted = _wanted(diagnostics)
     study = _Study(experiment, data, Store(store), _device(device), resume, download, Progress(progress))
     held = {seed: _seed_result(study, seed) for seed in experiment.seeds}
-    make = _diagnose if diagnostics else _diagnosed
-    tables = {seed: make(study, seed, result) for seed, result in held.items()}
+    tables = {seed: _diagnose(study, seed, result, wanted) for seed, result in held.items()}
     return joined(experiment, held, tables, scores(experiment))
+
+
+def _wanted(diagnostics: bool | Iterable[str]) -> list[str]:
+    """The names of tables of diagnostics, in their order."""
+    known = diagnostic_tables.TABLES
+    if isinstance(diagnostics, bool):
+        return list(known) if diagnostics else []
+    asked = [diagnostics] if isinstance(diagnostics, str) else diagnostics
+    chosen = {check_choice("diagnostics", name, known) for name in asked}
+    return [name for name in known if name in chosen]
 
 
 def _device(device: str) -> torch.device:
@@ -473,19 +483,19 @@ def _compare(networks: _Run, facts: list[Facts], wanted: set[tuple[str, str, str
     return table[asked].reset_index(drop=True)
 
 
-def _diagnosed(study: _Study, seed: int, result: SeedResult, mend: Say | None = None) -> dict[str, pd.DataFrame]:
-    """The stored diagnostics of the networks of a result."""
-    return study.store.read_diagnostics(study.experiment, seed, result.networks, mend)
+def _diagnose(study: _Study, seed: int, result: SeedResult, wanted: list[str]) -> dict[str, pd.DataFrame]:
+    """The stored diagnostics of the networks of a result, and those wanted; each of these is stored when it is done."""
 
+    def stored(mend: Say | None = None) -> dict[str, pd.DataFrame]:
+        found = study.store.read_diagnostics(study.experiment, seed, result.networks, mend)
+        return {name: table for name, table in found.items() if study.resume or name not in wanted}
 
-def _diagnose(study: _Study, seed: int, result: SeedResult) -> dict[str, pd.DataFrame]:
-    """All diagnostics of the networks of a result, stored or computed; each is stored when it is done."""
-    found = _diagnosed(study, seed, result) if study.resume else {}
-    if all(name in found for name in diagnostic_tables.TABLES):
+    found = stored()
+    if all(name in found for name in wanted):
         return found
     with study.store.writing(study.experiment, seed, study.warn):
-        found = _diagnosed(study, seed, result, study.warn) if study.resume else {}
-        missing = [name for name in diagnostic_tables.TABLES if name not in found]
+        found = stored(study.warn)
+        missing = [name for name in wanted if name not in found]
         networks = _probed(study, seed, result)
         density = result.performance.set_index("level")["density"]
         with study.progress.steps(f"seed {seed}: diagnostics", len(missing)) as bar:
