@@ -278,18 +278,27 @@ def test_the_page_on_the_experiment_has_the_sizes_and_the_recipe_of_the_package(
         row("training images", "train_size", "vgg", lambda size: size if size == "all" else f"{size:,}"),
         row("width of VGG and residual networks", "width", "vgg", {0.5: "half", 1.0: "full"}.get),
         row("levels after the dense network", "levels", "lenet5"),
-        row("epochs a level, LeNet-5", "epochs", "lenet5"),
-        row("epochs a level, other architectures", "epochs", "resnet20"),
+        row("share of the weights that goes at a level", "rate", "lenet5", lambda rate: f"{100 * rate:g} %"),
+        row("epochs of the dense network, LeNet-5", "epochs", "lenet5"),
+        row("epochs of the dense network, others", "epochs", "resnet20"),
         row("probe inputs", "probe_size", "vgg"),
         row("step that weight rewinding goes back to", "rewind_step", "lenet5"),
     ):
         assert line in page, line
     lenet5, vgg, resnet20 = (Experiment(name, "cifar10") for name in ("lenet5", "vgg", "resnet20"))
+    overnight = Experiment("vgg", "cifar10", profile="overnight")
     assert (
-        f"Momentum is {vgg.momentum:g} and a batch has {vgg.batch_size} images. The learning rate starts at "
-        f"{lenet5.learning_rate:g} for LeNet-5 and at {vgg.learning_rate:g} for the other architectures; weight decay "
-        f"is {vgg.weight_decay:g}, for ResNet-20 {resnet20.weight_decay:g}." in page
+        f"Momentum is {vgg.momentum:g} and a batch has {vgg.batch_size} images. The greatest learning rate is "
+        f"{lenet5.learning_rate:g} for LeNet-5 and {vgg.learning_rate:g} for the other architectures, in `overnight` "
+        f"{overnight.learning_rate:g}; weight decay is {vgg.weight_decay:g}, for ResNet-20 outside `overnight` "
+        f"{resnet20.weight_decay:g}." in page
     )
+    assert Experiment("lenet5", "mnist", profile="overnight").learning_rate == lenet5.learning_rate
+    for profile in PROFILES:
+        experiment = Experiment("vgg", "cifar10", profile=profile)
+        half = 2 if profile == "overnight" else 1
+        assert experiment.retraining_epochs * half == experiment.epochs
+        assert (experiment.schedule, experiment.nesterov) == (("linear", True) if half == 2 else ("step", False))
     assert (lenet5.weight_decay, resnet20.learning_rate) == (vgg.weight_decay, vgg.learning_rate)
 
 
