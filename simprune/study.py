@@ -52,8 +52,9 @@ def run(
     `data` is the data root (default: `SIMPRUNE_DATA`), `store` the user's store (default: `SIMPRUNE_STORE`, or a
     folder under the user's cache folder), `device` "auto", "cpu" or "cuda". With `resume=False` nothing stored is
     used. `diagnostics`: the tables of `diagnostics.TABLES` of these names (True: all) are computed too where they are
-    missing, from the networks in the store: none but a missing sibling is trained for them. Raises `InputError`, before any work and with
-    nothing written, if what was given can't be run; and where networks that diagnostics need are not in the store.
+    missing, from the networks in the store: none but a missing sibling is trained for them.
+    Raises `InputError`, before any work and with nothing written, if what was given can't be run; and where networks
+    that diagnostics need are not in the store.
     """
     if not isinstance(experiment, Experiment):
         raise InputError(f"experiment: {shown(experiment)} is not an Experiment; make one with simprune.Experiment(…)")
