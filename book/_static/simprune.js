@@ -46,8 +46,11 @@ document.addEventListener("DOMContentLoaded", () => {
     // A picture that is dragged has a link of its own.
     if (image.closest(".live")) return;
     const figure = image.closest("figure");
-    const name = `${figure.id || page}.png`;
-    figure.querySelector("figcaption")?.append(line(link("Download this figure (PNG)", { href: image.src, download: name })));
+    // From a disk a browser opens files and downloads none.
+    const made = location.protocol === "file:"
+      ? link("Open this figure (PNG)", { href: image.src, target: "_blank" })
+      : link("Download this figure (PNG)", { href: image.src, download: `${figure.id || page}.png` });
+    figure.querySelector("figcaption")?.append(line(made));
     // On a small screen one wants to see it larger.
     if (image.closest("a")) return;
     const whole = link("", { href: image.src });
@@ -56,11 +59,23 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 
   const field = (text) => `"${text.trim().replaceAll('"', '""')}"`;
+  // The texts of a table by row and column; a cell that spans several stands in each of them.
+  const texts = (table) => {
+    const rows = [...table.rows].map(() => []);
+    [...table.rows].forEach((row, top) => [...row.cells].forEach((cell) => {
+      let left = 0;
+      while (rows[top][left] !== undefined) left += 1;
+      for (const below of rows.slice(top, top + cell.rowSpan)) {
+        for (let right = left; right < left + cell.colSpan; right += 1) below[right] = cell.textContent;
+      }
+    }));
+    return rows;
+  };
   // The explorer has a link of its own.
   document.querySelectorAll("article .cell_output :not(#explorer-table) > table.dataframe").forEach((table, place) => {
     const made = link("Download these numbers (CSV)", { href: "#", download: `${page}-${place + 1}.csv` });
     made.addEventListener("click", () => {
-      const rows = [...table.rows].map((row) => [...row.cells].map((cell) => field(cell.textContent)).join(","));
+      const rows = texts(table).map((row) => row.map(field).join(","));
       made.href = URL.createObjectURL(new Blob([rows.join("\n") + "\n"], { type: "text/csv" }));
     });
     table.closest(".output")?.after(line(made));

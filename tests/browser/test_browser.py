@@ -3,13 +3,19 @@
 `SIMPRUNE_HTML` names the folder of the built pages; axe-core is looked for in `SIMPRUNE_AXE` and in `_build/node`.
 """
 
+import csv
+import functools
+import http.server
 import os
 import re
+import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import chromium
 import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from simprune.book import browser as find_browser
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HTML = Path(os.environ["SIMPRUNE_HTML"]).resolve() if os.environ.get("SIMPRUNE_HTML") else None
@@ -24,9 +30,11 @@ EXPLORER = "book/executed/explorer.html"
 RESULTS = [page for page in CONTENT if "/performance.parquet" in (HTML / page).read_text(encoding="utf-8")]
 PHONE = 390
 
+CHROMIUM = find_browser()
+
 pytestmark = [
     pytest.mark.skipif(HTML is None, reason="SIMPRUNE_HTML names no built book; make test-browser does"),
-    pytest.mark.skipif(chromium.find() is None, reason="there is no chromium on this machine"),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
 ]
 
 
@@ -34,11 +42,67 @@ def address(page, query=""):
     return (HTML / page).as_uri() + query
 
 
+SETTLED = """
+Promise.resolve(window.MathJax?.startup?.promise)
+  .then(() => document.fonts.ready)
+  .then(() => new Promise(done => setTimeout(done, 150)))
+"""
+
+
+class Reader:
+    """Somebody who reads a page, and what their browser complains of."""
+
+    def __init__(self, page: Page):
+        self.page, self.problems = page, []
+        page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
+        page.on("console", lambda said: self.problems.append(said.text) if said.type in ("error", "assert") else None)
+        page.on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
+        page.context.route(re.compile("^(?!(file|data|blob|about|http://127.0.0.1):?)"), self._refuse)
+
+    def _refuse(self, route):
+        self.problems.append(f"foreign request: {route.request.url}")
+        route.abort()
+
+    def open(self, address, *, width=1280, height=900):
+        """Go to a page and wait until it is loaded, its formulas are set and nothing moves."""
+        self.problems.clear()
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.goto(address)
+        self.page.wait_for_load_state()
+        self.run(SETTLED)
+
+    def run(self, script):
+        """The value of a JavaScript expression in the page; of a promise, what it comes to."""
+        return self.page.evaluate(script)
+
+
 @pytest.fixture(scope="module")
-def browser():
-    browser = chromium.Browser(chromium.find())
-    yield browser
-    browser.close()
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A reader of the book as it lies on a disk."""
+    page = chromium.new_page()
+    yield Reader(page)
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def online(chromium):
+    """A reader of the book as a server of the web gives it, and the address that it is under."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=HTML)
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = chromium.new_page()
+        yield Reader(page), f"http://127.0.0.1:{server.server_port}"
+        page.close()
+        server.shutdown()
 
 
 @pytest.fixture
@@ -142,20 +206,57 @@ def test_a_link_to_the_glossary_says_what_the_term_means(browser):
     assert len(titles) >= 4 and all(len(title) > 20 for title in titles)
 
 
-@pytest.mark.parametrize("page", RESULTS)
+@pytest.mark.parametrize("page", CONTENT)
 def test_figures_and_their_numbers_can_be_taken_away(browser, page):
     browser.open(address(page))
-    figures, pictures, tables, files = browser.run(
-        "['article figure', 'figcaption a[download$=\".png\"]', 'article .cell_output table.dataframe', "
-        "'a[download$=\".csv\"]'].map(chosen => document.querySelectorAll(chosen).length)"
+    counts = browser.run(
+        "['article figure img', 'figcaption .take-away a', '.cell_output :not(#explorer-table) > table.dataframe', "
+        "'a[download$=\".csv\"]:not(#explorer-download)'].map(chosen => document.querySelectorAll(chosen).length)"
     )
-    assert figures == pictures > 4
-    assert tables == files > 4
-    browser.run("document.querySelector('a[download$=\".csv\"]').addEventListener('click', e => e.preventDefault())")
-    browser.run("document.querySelector('a[download$=\".csv\"]').click()")
-    text = browser.run("fetch(document.querySelector('a[download$=\".csv\"]').href).then(answer => answer.text())")
-    rows = browser.run("document.querySelector('article .cell_output table.dataframe').rows.length")
-    assert len(text.splitlines()) == rows
+    assert counts[0] == counts[1] and counts[2] == counts[3]
+
+
+# What a reader sees in each place of a table, cells that span several repeated.
+SEEN = """
+[...document.querySelectorAll('article .cell_output :not(#explorer-table) > table.dataframe')].map(table => {
+  const box = cell => cell.getBoundingClientRect(), cells = [...table.querySelectorAll('th, td')];
+  const folded = table.closest('details'); if (folded) folded.open = true;
+  const columns = [...new Set(cells.map(cell => Math.round(box(cell).left)))].sort((a, b) => a - b);
+  return [...table.rows].map(row => { const y = box(row).top + box(row).height / 2; return columns.map(x =>
+    cells.find(cell => { const b = box(cell); return b.left <= x + 1 && x + 1 < b.right && b.top <= y && y < b.bottom;
+    })?.textContent.trim() ?? ''); });
+})
+"""
+
+
+@pytest.mark.parametrize("page", CONTENT)
+def test_numbers_that_are_taken_away_stand_where_they_are_seen(browser, page):
+    browser.open(address(page))
+    seen = browser.run(SEEN)
+    links = browser.page.locator("a[download$='.csv']:not(#explorer-download)")
+    for place, table in enumerate(seen):
+        with browser.page.expect_download() as download:
+            links.nth(place).evaluate("link => link.click()")
+        rows = list(csv.reader(download.value.path().read_text(encoding="utf-8").splitlines()))
+        assert len({len(row) for row in rows}) == 1, (page, place)
+        assert rows == table, (page, place)
+
+
+def test_a_figure_is_taken_away_from_a_server_and_opened_from_a_disk(browser, online):
+    """A browser downloads no file from a disk; there the figure is opened, to be saved from where it is."""
+    reader, host = online
+    page = (RESULTS or CONTENT)[0]
+    reader.open(f"{host}/{page}")
+    figure = reader.page.locator("article figure").first
+    with reader.page.expect_download() as download:
+        figure.locator("figcaption a[download]").click()
+    assert download.value.suggested_filename == f"{figure.get_attribute('id')}.png"
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    browser.open(address(page))
+    with browser.page.context.expect_page() as opened:
+        browser.page.locator("article figure figcaption .take-away a").first.click()
+    assert opened.value.url.endswith(".png")
+    opened.value.close()
 
 
 @pytest.mark.parametrize("page", RESULTS)
@@ -199,7 +300,6 @@ FIRST_COLUMN = """(() => {
   const box = plot.getBoundingClientRect();
   return [box.left + 5, box.top + box.height / 2];
 })()"""
-KEYS = {"ArrowDown": 40, "ArrowUp": 38, "ArrowLeft": 37}
 
 
 @pytest.mark.parametrize("control", ["study", "layer", "density", "measure", "view"])
@@ -215,7 +315,7 @@ def test_each_control_changes_a_figure_by_keyboard(explorer, control):
     first = explorer.run("document.activeElement.selectedIndex === 0 || document.activeElement.value === '0'")
     key = "ArrowDown" if first and control != "density" else "ArrowUp"
     key = "ArrowLeft" if control == "density" and not first else key
-    explorer.press(key, KEYS[key])
+    explorer.page.keyboard.press(key)
     assert explorer.run("new Promise(done => setTimeout(() => done(0), 300))") == 0
     assert explorer.run(FIGURES) != before
     assert explorer.problems == []
@@ -229,10 +329,8 @@ def test_every_control_has_a_label(explorer):
 def test_a_click_into_the_heatmap_moves_the_map(explorer):
     layer = "document.getElementById('explorer-layer').value"
     before = explorer.run(layer)
-    x, y = explorer.run(FIRST_COLUMN)
-    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-        explorer.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
-        explorer.run("new Promise(done => setTimeout(() => done(0), 200))")
+    explorer.page.mouse.click(*explorer.run(FIRST_COLUMN), delay=200)
+    explorer.run("new Promise(done => setTimeout(() => done(0), 200))")
     assert (before, explorer.run(layer)) == (before, "0") and before != "0"
 
 
