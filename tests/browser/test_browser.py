@@ -96,7 +96,6 @@ def browser(chromium):
 def online(chromium):
     """A reader of the book as a server of the web gives it, and the address that it is under."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=HTML)
-    handler.log_message = lambda *_: None
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = chromium.new_page()
@@ -385,11 +384,11 @@ def drag(browser, chosen, right, down):
         f"const box = grip.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; }})"
         f"(document.querySelector({chosen!r}))"
     )
-    browser.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, button="left", clickCount=1)
-    for share in (0.5, 1):
-        place = {"x": x + share * right, "y": y + share * down}
-        browser.call("Input.dispatchMouseEvent", type="mouseMoved", button="left", buttons=1, **place)
-    browser.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", clickCount=1, **place)
+    mouse = browser.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + right, y + down, steps=2)
+    mouse.up()
     browser.run(LATER)
 
 
@@ -419,7 +418,7 @@ def test_a_cloud_that_is_squeezed_by_hand_or_moved_says_so(live):
 def test_dials_go_by_keyboard_and_by_number_and_a_link_keeps_them(live, theme):
     browser = live(CLOUD, theme=theme)
     browser.run("document.getElementById('cloud-noise').focus()")
-    browser.press("ArrowRight", 39)
+    browser.page.keyboard.press("ArrowRight")
     assert browser.run(f"{LATER}.then(() => document.getElementById('cloud-noise').value)") == "0.05"
     browser.run(
         "(field => { field.focus(); field.value = '0.4'; field.dispatchEvent(new Event('input')); field.blur(); "
@@ -450,11 +449,11 @@ def test_in_print_a_still_figure_stands_for_a_picture_that_is_dragged(live, page
     browser = live(page)
     shown = "['.live-still', '.live-moving'].map(part => getComputedStyle(document.querySelector(part)).display)"
     assert browser.run(shown) == ["none", "block"]
-    browser.call("Emulation.setEmulatedMedia", media="print")
+    browser.page.emulate_media(media="print")
     try:
         assert browser.run(shown) == ["block", "none"]
     finally:
-        browser.call("Emulation.setEmulatedMedia", media="")
+        browser.page.emulate_media(media="screen")
 
 
 def test_without_scripts_the_explorer_says_where_its_maps_stand(browser):
