@@ -6,13 +6,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import simprune
 from simprune.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINS = (ROOT / "requirements" / "ci.txt").read_text()
+PINS, TORCH = ((ROOT / "requirements" / f"{name}.txt").read_text() for name in ("ci", "torch"))
+WORKFLOWS = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").iterdir()}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -21,7 +23,7 @@ def names(requirements: list[str]) -> set[str]:
 
 def test_every_package_that_is_asked_for_is_pinned_for_the_tests():
     asked = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["book"] + PROJECT["optional-dependencies"]["dev"]
-    assert names(asked) <= names(re.findall(r"^\S+==", PINS, re.MULTILINE))
+    assert names(asked) <= names(re.findall(r"^\S+==", PINS + TORCH, re.MULTILINE))
 
 
 def test_every_pin_has_checksums_and_no_registry_is_named():
@@ -30,6 +32,27 @@ def test_every_pin_has_checksums_and_no_registry_is_named():
     for entry in entries:
         assert re.fullmatch(r"[\w.-]+==\S+( ; [^\\]+)? \\\n( +--hash=sha256:[0-9a-f]{64}( \\\n)?)+", entry), entry
     assert "://" not in PINS and "--index" not in PINS
+
+
+def test_pytorch_is_pinned_by_version_and_comes_without_cuda():
+    assert re.findall(r"^(\w+)==[\d.]+$", TORCH, re.MULTILINE) == ["torch", "torchvision"]
+    assert not re.search(r"^(torch|nvidia|cuda|triton)", PINS, re.MULTILINE)
+    for name in ("test", "book", "weekly"):
+        assert "download.pytorch.org/whl/cpu" in WORKFLOWS[name]
+
+
+def test_every_action_is_pinned_by_the_hash_of_a_commit_and_says_its_version():
+    for text in WORKFLOWS.values():
+        uses = re.findall(r"uses: (.*)", text)
+        assert uses
+        for line in uses:
+            assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+def test_what_is_being_put_on_the_web_is_not_cancelled_by_the_next_push():
+    book = yaml.safe_load(WORKFLOWS["book"])
+    assert "concurrency" not in book  # of the whole workflow, which would take the deployment with it
+    assert book["jobs"]["deploy"]["concurrency"] == {"group": "pages", "cancel-in-progress": False}
 
 
 def test_the_licence_of_every_package_that_is_asked_for_is_listed():
