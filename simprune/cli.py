@@ -6,6 +6,7 @@ Exit status: 0 done, 1 the run failed, 2 the arguments were wrong, 130 interrupt
 import os
 import stat
 import sys
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -261,6 +262,8 @@ def main(arguments: list[str] | None = None) -> None:
     of_process = arguments is None
     arguments = sys.argv[1:] if of_process else list(arguments)
     debug = "--debug" in arguments
+    if of_process and not debug:  # without the place in the code
+        warnings.formatwarning = lambda message, *_, **__: f"simprune: {message}\n"
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a sign that a terminal or a log can't show is no reason to fail
             stream.reconfigure(errors="replace")

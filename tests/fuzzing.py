@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+import torchvision.datasets  # noqa: F401  (before any clock runs)
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -640,20 +641,59 @@ def _load(name: str, root: Path | None = None) -> None:
             assert data.state_of_files(name, root)
 
 
+def _picture(form: str, mode: str = "L", size: tuple[int, int] = (28, 28), **options) -> bytes:
+    """A picture of noise, in whatever mode."""
+    from PIL import Image
+
+    stream, noise = io.BytesIO(), np.random.default_rng(len(mode)).integers(0, 256, (*size[::-1], 4), dtype=np.uint8)
+    Image.fromarray(noise, "RGBA").convert(mode).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def _turned(form: str) -> bytes:
+    """A picture with EXIF data that say to turn it, and one more behind it where the format has room for it."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    more = {} if form == "JPEG" else {"save_all": True, "append_images": [Image.new("RGB", (28, 20))]}
+    return _picture(form, "RGB", (28, 20), exif=exif, **more)
+
+
+PICTURES = [_picture("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")]
+PICTURES += [_picture("TIFF", mode) for mode in ("CMYK", "LAB", "YCbCr", "F", "I", "RGBA", "LA")]
+PICTURES += [_picture("JPEG", mode, (90, 40)) for mode in ("L", "CMYK")] + [_picture("GIF"), _picture("PPM", "1")]
+PICTURES += [_turned(form) for form in ("JPEG", "PNG", "TIFF", "WEBP")]
+PICTURES += [_picture("PNG")[:-30], b"P5 28 28 65535\n" + bytes(2 * 784), b"P6 1 1 4095\n" + bytes(6)]
+CLASSES = [*"aaabbb", "a/more", "", ".hidden", "caf\u00e9", "cafe\u0301", "A", "b ", "\udce9"]
+OWN_FILES = ["0.png", "1.jpg", "2.TIFF", "3.txt", "4.gif", "5.webp", "six", "._7.png", "e\u0301.pgm"]
+extra_files = st.tuples(
+    st.sampled_from(["train", "test", "val"]),
+    st.sampled_from(CLASSES),
+    st.sampled_from(OWN_FILES),
+    st.one_of(st.sampled_from(PICTURES), image_files, *(damaged(picture) for picture in PICTURES[-7:-3])),
+)
 folders_of_images = st.tuples(
-    st.lists(image_files, min_size=2, max_size=5), st.sampled_from([".png", ".jpg", ".TIFF", ".txt"])
+    st.sampled_from([_picture("PNG"), _picture("PNG", "RGBA"), _turned("JPEG"), b""]),
+    st.lists(extra_files, max_size=4),
+    st.sampled_from(["", "", "", ":size=8", ":size=1024", ":size=0", "#0123456789abcdef"]),
 )
 
 
 def check_folder(place: Path, given: tuple) -> None:
-    """One's own images, of which some are none."""
-    images, ending = given
-    for number, content in enumerate(images):
-        for split in ("train", "test"):
-            file = place / split / "ab"[number % 2] / f"{number}{ending}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
-    _load(f"folder:{place}")
+    """One's own images in two classes, and what else may lie there."""
+    common, extra, options = given
+    usual = [(split, label, "0.png", common) for split in ("train", "test") for label in "ab" if common]
+    for split, label, name, content in usual + extra:
+        file = place / split / label / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    _load(f"folder:{place}{options}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with refused_or_done():
+            experiment = Experiment(dataset=f"folder:{place}{options}")
+            assert experiment.replace(seeds=1).dataset == data.identify(experiment.dataset) == experiment.dataset
 
 
 def check_parquet(place: Path, given: tuple) -> None:
@@ -673,7 +713,7 @@ files_of_torchvision = st.tuples(
 def check_torchvision(place: Path, given: tuple) -> None:
     """Files of torchvision's layout."""
     name, contents = given
-    for number, file in enumerate(data._TORCHVISION_FILES[name]):
+    for number, file in enumerate(DATASETS[name].files):
         (place / file).parent.mkdir(parents=True, exist_ok=True)
         (place / file).write_bytes(contents[number % len(contents)])
     _load(name, place)
@@ -700,7 +740,7 @@ INTERFACES = {
     "calls of run and load": Interface(calls, check_call),
     "tables of runs": Interface(tables, check_table),
     "damaged stores": Interface(damages(), check_store),
-    "folders of images": Interface(folders_of_images, check_folder),
+    "folders of images": Interface(folders_of_images, check_folder, 40),
     "parquet files": Interface(st.tuples(parquet_files, parquet_files), check_parquet),
     "files of torchvision": Interface(files_of_torchvision, check_torchvision),
 }

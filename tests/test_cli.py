@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic import draw_images
 
 import simprune
 from simprune.cli import main
@@ -54,6 +55,16 @@ def test_the_command_is_there_as_a_module_too():
     command = [sys.executable, "-m", "simprune", "list", "--nothing"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr == "simprune: No such option: --nothing\n"
+
+
+def test_files_that_are_left_out_are_said_in_one_line(tmp_path):
+    draw_images(tmp_path / "own", 0, side=28)
+    (tmp_path / "own" / "train" / "a" / "0.gif").write_bytes(b"")
+    command = [sys.executable, "-m", "simprune", "run", "lenet5", f"folder:{tmp_path / 'own'}", "--probe-size", "9"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    said, refused = done.stderr.splitlines()
+    assert said == f"simprune: folder:{tmp_path}/own: 4 training and 4 test images are used; left out: 1 .gif"
+    assert done.returncode == 2 and refused.startswith("simprune: probe_size: 9 is more than the 4 images of folder:")
 
 
 def test_list_names_everything_that_can_be_chosen_and_what_is_stored(tmp_path, capsys):

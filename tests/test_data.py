@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import warnings
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -18,9 +19,11 @@ import torch
 from PIL import Image
 
 from simprune import data
+from simprune.data.readers import statistics
 from simprune.errors import InputError
 
 FULL_DATA = os.environ.get("SIMPRUNE_DATA")
+IDX_FILES = [Path(file).name for file in data.DATASETS["mnist"].files]
 smaller = pytest.mark.filterwarnings("ignore:.*the published dataset has")
 
 
@@ -183,7 +186,7 @@ def test_the_script_makes_the_embedded_file_again():
 
 def test_a_broken_embedded_file_is_named(monkeypatch, tmp_path):
     broken = tmp_path / "mini.npz"
-    monkeypatch.setattr(data, "EMBEDDED_FILE", broken)
+    monkeypatch.setattr("simprune.data.readers.EMBEDDED_FILE", broken)
     assert f"{broken} is missing" in refusal("fashion_mnist_mini")
     broken.write_bytes(b"PK no archive")
     assert f"{broken} cannot be read" in refusal("fashion_mnist_mini")
@@ -229,7 +232,7 @@ def test_the_full_data_have_the_published_sizes_and_statistics(name, folder, sou
     assert len(dataset.test_labels) == len(dataset.test_images) == spec.test_size
     assert dataset.train_labels.bincount(minlength=10).min() >= 5_000
     assert dataset.source.startswith(source)
-    mean, std = data._statistics(dataset.train_images.numpy())
+    mean, std = statistics(dataset.train_images.numpy())
     assert mean == pytest.approx(spec.mean, abs=tolerance)
     assert std == pytest.approx(spec.std, abs=tolerance)
 
@@ -327,6 +330,8 @@ def test_a_changed_svhn_file_is_named(tmp_path, monkeypatch):
         ("mnist", "mnist", {"image": "image", "label": "label"}),
         ("fashion_mnist", "fashion_mnist", {"image": "image", "struct": False}),
         ("svhn", "svhn/cropped_digits", {"image": "image", "label": "label"}),
+        ("mnist", "mnist/data", {"image": "image"}),
+        ("cifar100", "cifar100/default", {"image": "img", "label": "fine_label"}),
     ],
 )
 def test_parquet_files_are_read_as_written(name, folder, columns, tmp_path):
@@ -344,6 +349,57 @@ def test_shards_are_joined_in_order(tmp_path):
         write_parquet(tmp_path / "cifar10" / f"train-0000{i}-of-00002.parquet", images[half], labels[half])
     write_parquet(tmp_path / "cifar10" / "test-00000-of-00001.parquet", *test)
     assert_holds(data.load("cifar10", tmp_path), (images, labels), test)
+
+
+@smaller
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "data/{}-00000-of-00001.parquet",
+        "data/{}-00000-of-00001-b42a775f407cee45.parquet",
+        "data/{}.parquet",
+        "{}/0000.parquet",
+        "plain_text/{}/0000.parquet",
+        "default/{}/0000.parquet",
+        "plain_text/{}.parquet",
+        "{}/part.parquet",
+    ],
+)
+def test_parquet_files_are_found_in_every_layout_of_the_hub(layout, tmp_path):
+    train, test = small("cifar10")
+    for split, content in (("train", train), ("test", test)):
+        write_parquet(tmp_path / "cifar10" / layout.format(split), *content)
+    write_parquet(tmp_path / "cifar10" / "partial-train" / "0000.parquet", *test)
+    assert_holds(data.load("cifar10", tmp_path), train, test)
+    before = data.state_of_files("cifar10", tmp_path)
+    write_parquet(tmp_path / "cifar10" / layout.format("test"), *train)
+    assert data.state_of_files("cifar10", tmp_path) != before
+
+
+@smaller
+@pytest.mark.parametrize("name", ["000{}.parquet", "train-0000{}-of-00003-{}{}c0ffee.parquet"])
+def test_of_shards_in_other_layouts_a_missing_one_is_named_too(name, tmp_path):
+    (images, labels), test = small("cifar10", n_train=30)
+    shards = [tmp_path / "cifar10" / "data" / "train" / name.format(i, i, i) for i in range(3)]
+    if "train" in name:
+        shards = [tmp_path / "cifar10" / "data" / shard.name for shard in shards]
+    for i, shard in enumerate(shards):
+        write_parquet(shard, images[10 * i : 10 * i + 10], labels[10 * i : 10 * i + 10])
+    write_parquet(tmp_path / "cifar10" / "data" / "test" / "0000.parquet", *test)
+    assert_holds(data.load("cifar10", tmp_path), (images, labels), test)
+    shards[1].unlink()
+    message = refusal("cifar10", tmp_path)
+    assert re.search(r"/(0001|train-00001-of-00003)\.parquet is missing", message)
+
+
+@smaller
+def test_a_dataset_of_parquet_files_takes_one_entry(tmp_path, monkeypatch):
+    spec = replace(data.DATASETS["cifar10"], name="mine", files=(), torchvision="", hub="")
+    monkeypatch.setitem(data.DATASETS, "mine", spec)
+    for download in (False, True):
+        assert f"{tmp_path}/mine/{{train,test}}-*.parquet are missing" in refusal("mine", tmp_path, download=download)
+    train, test = write_small_parquet(tmp_path / "mine" / "data", "cifar10")
+    assert_holds(data.load("mine", tmp_path), train, test)
 
 
 @smaller
@@ -489,171 +545,17 @@ def test_a_failed_download_says_why(tmp_path, monkeypatch):
     assert f"cifar10 could not be downloaded into {tmp_path} (no route to host)" in message
 
 
-# --- folders of images --------------------------------------------------------------------------------------
-
-
-def write_images(folder: Path, images, form="png") -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, image in enumerate(images):
-        (folder / f"{i:03d}.{form}").write_bytes(encode(image, form))
-
-
-@pytest.fixture
-def image_folder(tmp_path):
-    """Two classes of 9×7 RGB images, three a class for training and two for the test."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("test", 2)):
-        for cls in ("zebra", "ant"):
-            write_images(tmp_path / split / cls, rng.integers(0, 256, (count, 3, 9, 7), dtype=np.uint8))
-    return tmp_path
-
-
-def test_a_folder_of_images_is_read_by_class_in_order_of_name(image_folder):
-    (image_folder / "train" / "ant" / "notes.txt").write_text("not an image")
-    dataset = data.load(f"folder:{image_folder}")
-    assert dataset.classes == ("ant", "zebra")
-    assert dataset.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert dataset.test_labels.tolist() == [0, 0, 1, 1]
-    assert dataset.test_labels.dtype == torch.int64
-    assert (dataset.channels, dataset.image_size, dataset.n_classes) == (3, (9, 7), 2)
-    assert (dataset.augmentation, dataset.source) == ("none", "folder")
-    first = np.asarray(Image.open(image_folder / "train" / "ant" / "000.png"))
-    assert np.array_equal(dataset.train_images[0].permute(1, 2, 0).numpy(), first)
-
-
-def test_statistics_of_a_folder_are_those_of_its_training_images(image_folder):
-    dataset = data.load(f"folder:{image_folder}")
-    scaled = dataset.train_images.double() / 255
-    assert dataset.mean == pytest.approx(scaled.mean((0, 2, 3)).tolist())
-    assert dataset.std == pytest.approx(scaled.std((0, 2, 3), correction=0).tolist())
-    normalised = data.normalise(dataset.train_images, dataset.mean, dataset.std)
-    assert normalised.mean((0, 2, 3)).abs().max() < 1e-6
-
-
-def test_a_grey_folder_has_one_channel_and_a_mixed_one_three(tmp_path):
-    rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (2, 1, 8, 8), dtype=np.uint8)
-    for cls in ("a", "b"):
-        write_images(tmp_path / "train" / cls, grey)
-        write_images(tmp_path / "test" / cls, grey, "bmp")
-    assert data.load(f"folder:{tmp_path}").train_images.shape == (4, 1, 8, 8)
-    write_images(tmp_path / "test" / "b", rng.integers(0, 256, (1, 3, 8, 8), dtype=np.uint8))
-    mixed = data.load(f"folder:{tmp_path}")
-    assert mixed.train_images.shape == (4, 3, 8, 8)
-    assert np.array_equal(mixed.train_images[0].numpy(), np.repeat(grey[0], 3, axis=0))
-
-
-def test_an_image_of_another_size_is_named(image_folder):
-    write_images(image_folder / "test" / "ant", np.zeros((1, 3, 9, 8), np.uint8))
-    odd = image_folder / "test" / "ant" / "000.png"
-    assert f"{odd} is 9×8 pixels, where" in refusal(f"folder:{image_folder}")
-
-
-def test_a_file_that_is_no_image_is_named(image_folder):
-    bad = image_folder / "train" / "ant" / "bad.png"
-    bad.write_bytes((image_folder / "train" / "ant" / "000.png").read_bytes()[:60])
-    assert f"{bad} cannot be read" in refusal(f"folder:{image_folder}")
-
-
-def test_an_image_of_16_bits_is_named(image_folder):
-    deep = image_folder / "train" / "ant" / "deep.png"
-    Image.fromarray(np.zeros((9, 7), np.uint16)).save(deep)
-    assert f"{deep} has more than 8 bits a pixel" in refusal(f"folder:{image_folder}")
-
-
-def test_classes_of_both_splits_must_agree(image_folder):
-    write_images(image_folder / "train" / "bee", np.zeros((1, 3, 9, 7), np.uint8))
-    assert "class 'bee' is in only one of train/ and test/" in refusal(f"folder:{image_folder}")
-
-
-def test_an_empty_class_is_named(image_folder):
-    (image_folder / "train" / "bee").mkdir()
-    assert f"{image_folder / 'train' / 'bee'} has no images" in refusal(f"folder:{image_folder}")
-
-
-def test_an_empty_or_missing_folder_is_named(tmp_path):
-    assert f"{tmp_path / 'train'} is not a folder" in refusal(f"folder:{tmp_path}")
-    (tmp_path / "train").mkdir()
-    assert f"{tmp_path / 'train'} is empty" in refusal(f"folder:{tmp_path}")
-
-
-def test_one_class_is_refused(tmp_path):
-    for split in ("train", "test"):
-        write_images(tmp_path / split / "only", np.zeros((1, 1, 8, 8), np.uint8))
-    assert "has one class, 'only'" in refusal(f"folder:{tmp_path}")
-
-
-def test_constant_training_images_are_refused(tmp_path):
-    for split in ("train", "test"):
-        for cls in ("a", "b"):
-            write_images(tmp_path / split / cls, np.zeros((1, 1, 8, 8), np.uint8))
-    assert "a channel that is the same everywhere" in refusal(f"folder:{tmp_path}")
-
-
-def test_a_folder_needs_a_path():
-    assert "'folder:' needs the path of a folder" in refusal("folder:")
-
-
-# --- draws, normalisation, augmentation ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def mini():
-    return data.load("fashion_mnist_mini")
-
-
-def test_a_stratified_draw_gives_each_class_its_share():
-    labels = torch.tensor([0] * 50 + [1] * 30 + [2] * 20)
-    drawn = data.stratified_draw(labels, 10, seed=0)
-    assert labels[drawn].bincount().tolist() == [5, 3, 2]
-    assert drawn.tolist() == sorted(set(drawn.tolist()))
-    assert not torch.equal(drawn, data.stratified_draw(labels, 10, seed=1))
-
-
-@pytest.mark.parametrize("size", [1, 7, 99, 100])
-def test_a_stratified_draw_has_the_size_asked_for(size):
-    labels = torch.tensor([0] * 50 + [1] * 30 + [2] * 20)
-    drawn = data.stratified_draw(labels, size, seed=0)
-    assert len(drawn.unique()) == size
-    shares = labels[drawn].bincount(minlength=3)
-    assert (shares - size * torch.tensor([0.5, 0.3, 0.2])).abs().max() < 1
-
-
-def test_a_subset_is_a_fixed_stratified_part_of_the_training_images(mini):
-    part = mini.subset(1_000)
-    assert part.train_labels.bincount().tolist() == [100] * 10
-    assert torch.equal(part.train_images, mini.subset(1_000).train_images)
-    chosen = data.stratified_draw(mini.train_labels, 1_000, data.SUBSET_SEED)
-    assert torch.equal(part.train_images, mini.train_images[chosen])
-    assert torch.equal(part.test_images, mini.test_images)
-    assert part.fingerprint == mini.fingerprint
-
-
-def test_a_subset_of_everything_is_the_dataset_itself(mini):
-    assert mini.subset(None) is mini
-    assert mini.subset(10_000) is mini
-
-
-@pytest.mark.parametrize("size", [0, 9, 10_001, 100.0, True, "all"])
-def test_an_impossible_subset_is_refused(size, mini):
-    with pytest.raises(InputError, match=r"train_size: .* is not a whole number from 10 to 10000"):
-        mini.subset(size)
-
-
-def test_normalised_training_images_have_mean_0_and_deviation_1(mini):
-    normalised = data.normalise(mini.train_images, mini.mean, mini.std)
-    assert normalised.dtype == torch.float32
-    assert normalised.mean().abs() < 0.01 and (normalised.std() - 1).abs() < 0.01
+# --- the state of files ---------------------------------------------------------------------------------------
 
 
 def test_the_state_of_files_changes_when_a_file_does_and_only_then(tmp_path):
     write_idx = tmp_path / "MNIST" / "raw"
     write_idx.mkdir(parents=True)
-    for name in data._IDX_FILES:
+    for name in IDX_FILES:
         (write_idx / name).write_bytes(b"0123")
     before = data.state_of_files("mnist", tmp_path)
     assert data.state_of_files("mnist", tmp_path) == before
-    (write_idx / data._IDX_FILES[0]).write_bytes(b"01234")
+    (write_idx / IDX_FILES[0]).write_bytes(b"01234")
     assert data.state_of_files("mnist", tmp_path) != before
     assert data.state_of_files("fashion_mnist_mini") == data.state_of_files("fashion_mnist_mini")
 
@@ -661,32 +563,14 @@ def test_the_state_of_files_changes_when_a_file_does_and_only_then(tmp_path):
 def test_the_state_of_files_is_that_of_what_is_in_them_whatever_their_times(tmp_path):
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for name in data._IDX_FILES:
+    for name in IDX_FILES:
         (folder / name).write_bytes(b"0123")
-    before, file = data.state_of_files("mnist", tmp_path), folder / data._IDX_FILES[0]
+    before, file = data.state_of_files("mnist", tmp_path), folder / IDX_FILES[0]
     os.utime(file, (0, 0))
     assert data.state_of_files("mnist", tmp_path) == before
     file.write_bytes(b"0124")
     os.utime(file, (0, 0))
     assert data.state_of_files("mnist", tmp_path) != before
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "broken link"])
-def test_what_is_called_an_image_and_is_no_file_is_refused_and_not_read(kind, tmp_path):
-    for split in ("train", "test"):
-        for label in "ab":
-            (tmp_path / split / label).mkdir(parents=True)
-            Image.new("L", (8, 8), 7).save(tmp_path / split / label / "0.png")
-    odd = tmp_path / "test" / "b" / "1.png"
-    {
-        "pipe": lambda: os.mkfifo(odd),
-        "device": lambda: odd.symlink_to("/dev/zero"),
-        "folder": odd.mkdir,
-        "broken link": lambda: odd.symlink_to("nowhere"),
-    }[kind]()
-    for read in (data.load, data.state_of_files):
-        with pytest.raises(InputError, match=f"data: {odd} is not a file"):
-            read(f"folder:{tmp_path}")
 
 
 def test_files_that_are_not_there_have_no_state(tmp_path, monkeypatch):
@@ -696,87 +580,3 @@ def test_files_that_are_not_there_have_no_state(tmp_path, monkeypatch):
             data.state_of_files(name, tmp_path)
         with pytest.raises(InputError):
             data.state_of_files(name)
-
-
-def test_normalising_is_by_channel():
-    images = torch.randint(256, (5, 3, 4, 4), dtype=torch.uint8)
-    mean, std = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
-    by_hand = torch.stack([(images[:, c] / 255 - mean[c]) / std[c] for c in range(3)], dim=1)
-    assert torch.allclose(data.normalise(images, mean, std), by_hand, atol=1e-6)
-
-
-def test_probe_inputs_are_the_same_stratified_test_images_each_time(mini):
-    probes, labels = data.probe_inputs(mini, 100)
-    assert probes.shape == (100, 1, 28, 28) and probes.dtype == torch.float32
-    assert torch.equal(probes, data.probe_inputs(mini.subset(500), 100)[0])
-    chosen = data.stratified_draw(mini.test_labels, 100, data.PROBE_SEED)
-    assert mini.test_labels[chosen].bincount().tolist() == [10] * 10
-    assert torch.equal(probes, data.normalise(mini.test_images[chosen], mini.mean, mini.std))
-    assert torch.equal(labels, mini.test_labels[chosen])
-
-
-def test_all_test_images_can_be_probes_in_their_order(mini):
-    assert torch.equal(data.probe_inputs(mini, 2_000)[0], data.normalise(mini.test_images, mini.mean, mini.std))
-
-
-@pytest.mark.parametrize("size", [0, 3, 2_001, 10.5])
-def test_an_impossible_probe_size_is_refused(size, mini):
-    with pytest.raises(InputError, match=r"probe_size: .* is not a whole number from 4 to 2000"):
-        data.probe_inputs(mini, size)
-
-
-def shifts(image: torch.Tensor) -> dict[bytes, tuple[int, int]]:
-    """Every crop of an image (c × h × w) padded with 4 black pixels: its bytes and its offset."""
-    _, height, width = image.shape
-    padded = np.pad(image.numpy(), ((0, 0), (4, 4), (4, 4)))
-    return {
-        padded[:, top : top + height, left : left + width].tobytes(): (top, left)
-        for top in range(9)
-        for left in range(9)
-    }
-
-
-def test_crop_shifts_each_image_on_its_own_with_black_at_the_borders():
-    images = torch.randint(1, 256, (300, 3, 10, 12), dtype=torch.uint8)
-    before = images.clone()
-    cropped = data.augment(images, "crop", torch.Generator().manual_seed(0))
-    assert cropped.dtype == torch.uint8 and torch.equal(images, before)
-    offsets = [shifts(a)[b.numpy().tobytes()] for a, b in zip(images, cropped, strict=True)]
-    assert {top for top, _ in offsets} == {left for _, left in offsets} == set(range(9))
-    assert len(set(offsets)) > 60  # of 81; rows and columns are drawn apart
-
-
-def test_crop_flip_also_mirrors_half_of_the_images():
-    images = torch.randint(1, 256, (400, 1, 10, 12), dtype=torch.uint8)
-    changed = data.augment(images, "crop_flip", torch.Generator().manual_seed(0))
-    straight = [b.numpy().tobytes() in shifts(a) for a, b in zip(images, changed, strict=True)]
-    mirrored = [
-        np.ascontiguousarray(b.flip(2).numpy()).tobytes() in shifts(a) for a, b in zip(images, changed, strict=True)
-    ]
-    assert all(a != b for a, b in zip(straight, mirrored, strict=True))
-    assert 150 < sum(mirrored) < 250
-
-
-def test_augmentation_is_decided_by_its_generator(mini):
-    images = mini.train_images[:50]
-    first, again, other = (data.augment(images, "crop_flip", torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.equal(first, other)
-
-
-def test_no_augmentation_returns_the_images_themselves(mini):
-    generator = torch.Generator().manual_seed(0)
-    state = generator.get_state()
-    assert data.augment(mini.train_images, "none", generator) is mini.train_images
-    assert torch.equal(generator.get_state(), state)
-
-
-def test_an_unknown_augmentation_is_refused(mini):
-    with pytest.raises(InputError, match="did you mean 'crop_flip'"):
-        data.augment(mini.train_images[:2], "cropflip", torch.Generator())
-
-
-def test_a_dataset_moves_to_a_device_as_a_whole(mini):
-    moved = mini.to("meta")
-    assert {t.device.type for t in (moved.train_images, moved.train_labels)} == {"meta"}
-    assert {t.device.type for t in (moved.test_images, moved.test_labels)} == {"meta"}
-    assert moved.fingerprint == mini.fingerprint and mini.train_images.device.type == "cpu"

@@ -1,9 +1,11 @@
 """One fact in one place: the pins, the version, the citation."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import yaml
@@ -37,6 +39,27 @@ def test_the_version_is_the_same_in_the_citation_and_the_changelog():
     assert citation["version"] == PROJECT["version"]
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
     assert citation["references"][0]["doi"] == "10.1007/978-3-030-66125-0_6"
+
+
+def test_an_editable_installation_wins_over_a_folder_of_the_same_name_beside_a_script(tmp_path):
+    """As where a script lies beside a clone of the project."""
+    project, beside = tmp_path / "project", tmp_path / "work" / "simprune"
+    for name in ("__init__.py", "data/__init__.py", "datasets/LICENSE-fashion-mnist.txt"):
+        (project / "simprune" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / "simprune" / name).touch()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project)
+    beside.mkdir(parents=True)
+    build = "import sys; from setuptools import build_meta; build_meta.build_editable(sys.argv.pop())"
+    subprocess.run([sys.executable, "-c", build, tmp_path], cwd=project, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    (tmp_path / "work" / "script.py").write_text(
+        f"import site; site.addsitedir({str(tmp_path / 'site')!r})\nimport simprune; print(simprune.__file__)"
+    )
+    # Isolated from what is installed here, but for the standard library.
+    done = subprocess.run([sys.executable, "-S", beside.parent / "script.py"], capture_output=True, text=True, env={})
+    assert done.stdout.strip() == str(project / "simprune" / "__init__.py"), done.stderr
 
 
 def test_the_import_takes_no_seconds_and_brings_no_plotting():

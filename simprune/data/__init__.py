@@ -1,0 +1,39 @@
+"""Datasets and probe inputs as tensors.
+
+Every dataset is decoded once into uint8 tensors that stay on one device; normalisation and augmentation work
+on whole batches there.
+"""
+
+from simprune.data.batches import (
+    AUGMENTATIONS,
+    PROBE_SEED,
+    SUBSET_SEED,
+    Dataset,
+    augment,
+    normalise,
+    probe_inputs,
+    stratified_draw,
+)
+from simprune.data.readers import EMBEDDED_FILE, identify, load, state_of_files
+from simprune.data.registry import DATASETS, FOLDER_PREFIX, DatasetSpec, check_dataset, content, short_name
+
+__all__ = [
+    "AUGMENTATIONS",
+    "DATASETS",
+    "EMBEDDED_FILE",
+    "FOLDER_PREFIX",
+    "PROBE_SEED",
+    "SUBSET_SEED",
+    "Dataset",
+    "DatasetSpec",
+    "augment",
+    "check_dataset",
+    "content",
+    "identify",
+    "load",
+    "normalise",
+    "probe_inputs",
+    "short_name",
+    "state_of_files",
+    "stratified_draw",
+]
