@@ -421,14 +421,14 @@ def check_call(place: Path, arguments: dict) -> None:
     with chdir(place), no_training(), redirect_stderr(io.StringIO()):
         with refused_or_done():
             try:
-                study.run(**arguments)
+                simprune.run(**arguments)
             except InputError:
                 assert [file.name for file in place.iterdir()] == ["file"]
                 raise
             except Trained:
                 pass
         with refused_or_done():
-            loaded = study.load(arguments["experiment"], store=arguments.get("store"))
+            loaded = simprune.load(arguments["experiment"], store=arguments.get("store"))
             assert loaded.experiment == arguments["experiment"]
 
 
@@ -451,7 +451,7 @@ cells = st.one_of(
 )
 tables = st.builds(
     lambda heading, rows, more: "\n".join([heading, *(",".join(row) for row in rows)]).encode(errors="replace") + more,
-    st.one_of(st.just(",".join(SWEEP.COLUMNS)), st.text(max_size=30)),
+    st.one_of(st.just("architecture,dataset,profile,seeds,retraining,criterion,options"), st.text(max_size=30)),
     st.lists(st.lists(cells, min_size=6, max_size=8), max_size=4),
     st.one_of(st.just(b""), st.binary(max_size=20)),
 )
