@@ -35,8 +35,9 @@ from simprune.errors import InputError
 from simprune.experiment import PROFILES, Experiment
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
-from simprune.pruning import CRITERIA, RETRAINING, SCOPES
+from simprune.pruning import CRITERIA, SCOPES
 from simprune.representations import VIEWS
+from simprune.retraining import RETRAINING
 from simprune.store import Checkpoint, SeedResult, Store
 from simprune.training import SCHEDULES
 
@@ -362,12 +363,12 @@ def no_training():
     def stop(self, *arguments, **options):
         raise Trained
 
-    real = study._Chain.train
-    study._Chain.train = stop
+    real = study._Run.make
+    study._Run.make = stop
     try:
         yield
     finally:
-        study._Chain.train = real
+        study._Run.make = real
 
 
 def check_command_line(place: Path, arguments: list[str]) -> None:
