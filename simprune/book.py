@@ -50,6 +50,10 @@ SHOWN_BY = ("torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "s
 TOOLS = ("papermill", "jupyter-book", "myst-nb", "sphinx", "sphinx-book-theme")
 
 
+# Tells `simprune.notebook` that a claim which does not hold stops the page: none of its parameters was changed.
+CLAIMS_HOLD = "SIMPRUNE_CLAIMS_HOLD"
+
+
 class PublishingError(RuntimeError):
     """A notebook failed or the book could not be built; the message says which, where and why."""
 
@@ -374,6 +378,8 @@ def _start(notebook: Path, target: Path, parameters: dict[str, Any], environment
     command += ["--cwd", str(notebook.parent.parent)]
     if parameters:
         command += ["--parameters_base64", base64.b64encode(yaml.safe_dump(parameters).encode()).decode()]
+    else:
+        environment = environment | {CLAIMS_HOLD: "1"}
     log = target.with_suffix(".log")
     with log.open("wb") as stream:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
@@ -433,8 +439,7 @@ def tidy(notebook: NotebookNode, root: Path) -> list[str]:
         for record in ("papermill", "execution"):
             cell.metadata.pop(record, None)
         if cell.cell_type != "code":
-            # Links of notebooks/ to the prose pages, as they are from book/executed/.
-            cell.source = cell.source.replace("](../book/", "](../")
+            cell.source = _from_executed(cell.source)
             continue
         tags = cell.metadata.setdefault("tags", [])
         if "injected-parameters" in tags:
@@ -446,7 +451,15 @@ def tidy(notebook: NotebookNode, root: Path) -> list[str]:
                 warnings.append(line)
         dropped = [*streams, *(output for output in cell.outputs if output.get("metadata", {}).get("simprune"))]
         cell.outputs = [_without_paths(output, root) for output in cell.outputs if output not in dropped]
+        for data in (output.get("data", {}) for output in cell.outputs):
+            if "text/markdown" in data:
+                data["text/markdown"] = _from_executed(data["text/markdown"])
     return warnings
+
+
+def _from_executed(markdown: str) -> str:
+    """Links of notebooks/ to the prose pages, as they are from book/executed/."""
+    return markdown.replace("](../book/", "](../")
 
 
 def _without_paths(output: NotebookNode, root: Path) -> NotebookNode:

@@ -316,6 +316,34 @@ class Experiment:
         """`<architecture>-<dataset>-<profile>-<key>`: the name of the directory of its results."""
         return f"{self.architecture}-{short_name(self.dataset)}-{self.profile}-{self.key}"
 
+    @property
+    def title(self) -> str:
+        """Architecture and dataset in words: "LeNet-5 on Fashion-MNIST"."""
+        dataset = DATASETS[self.dataset].title if self.dataset in DATASETS else short_name(self.dataset)
+        return f"{ARCHITECTURES[self.architecture].title} on {dataset.removeprefix('folder_')}"
+
+    @property
+    def command(self) -> str:
+        """The command line that makes the tables of this experiment.
+
+        Measures, views and references are named only where the profile would not compute them anyway.
+        """
+        usual = Experiment(self.architecture, self.dataset, profile=self.profile)
+        words = ["simprune run", self.architecture, self.dataset, "--profile", self.profile]
+        words += ["--seeds", ",".join(map(str, self.seeds))]
+        for field in dataclasses.fields(self):
+            value, default = getattr(self, field.name), getattr(usual, field.name)
+            option = "--" + field.name.replace("_", "-")
+            if field.name in ("seeds", "architecture", "dataset", "profile") or value == default:
+                continue
+            if isinstance(value, bool):
+                words.append(option)
+            elif isinstance(value, tuple):
+                words += [] if set(value) <= set(default) else [option, ",".join(value)]
+            else:
+                words += [option, str(value)]
+        return " ".join(words)
+
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}

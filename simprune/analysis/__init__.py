@@ -1,8 +1,8 @@
 """Numbers and tidy tables from results; no sentence, no figure.
 
 `scores` puts every measure on one footing, `agreement` compares the orders that measures give, `conclusions` the
-answers that they lead to, `sources` splits the spread of their scores over its sources, and `known_answers` holds tests
-of measures whose right answer is known.
+answers that they lead to, `sources` splits the spread of their scores over its sources, `known_answers` holds tests of
+measures whose right answer is known, `summaries` chooses scores and sums them up, and `claims` what is said of them.
 """
 
 from simprune.analysis.agreement import (
@@ -16,6 +16,7 @@ from simprune.analysis.agreement import (
     rank_agreement,
     study_agreement,
 )
+from simprune.analysis.claims import Claim
 from simprune.analysis.conclusions import NEVER, QUESTIONS, SCALES, conclusions, distinct_answers
 from simprune.analysis.scores import (
     COPIES,
@@ -47,4 +48,17 @@ from simprune.analysis.sources import (
     source_shares,
     spectral_shares,
     variance_shares,
+)
+from simprune.analysis.summaries import (
+    Range,
+    accuracies,
+    densities,
+    layers_in,
+    measures_in,
+    nearest_level,
+    one_of_each_family,
+    over_seeds,
+    profile_means,
+    ranges,
+    select,
 )

@@ -5,6 +5,7 @@ agree whatever the parameters. A mean is over seeds; a range from the least to t
 seeds differ.
 """
 
+from simprune.analysis import accuracies, one_of_each_family
 from simprune.findings.all_studies import (
     STUDY_PROFILES,
     all_accuracy_sentence,
@@ -139,7 +140,6 @@ from simprune.findings.retraining import (
 )
 from simprune.findings.studies import (
     DIP,
-    accuracies,
     caveats_sentence,
     command,
     control_levels,
@@ -148,7 +148,6 @@ from simprune.findings.studies import (
     data_sentence,
     dip_sentence,
     nearer_than_sibling,
-    one_of_each_family,
     reference_means,
     reference_sentence,
     reference_table,

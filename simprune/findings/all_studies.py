@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.analysis import rank_agreement
+from simprune.analysis import accuracies, profile_means, rank_agreement
 from simprune.data import DATASETS
 from simprune.experiment import Experiment
 from simprune.findings.common import (
@@ -24,8 +24,8 @@ from simprune.findings.common import (
     spread,
     title,
 )
-from simprune.findings.results import CHANGED, profile_means
-from simprune.findings.studies import accuracies, study_title
+from simprune.findings.results import CHANGED
+from simprune.findings.studies import study_title
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
 from simprune.results import load, stored_seeds

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.analysis import clustered, is_ok, pairs_in, rank_agreement, verdicts
+from simprune.analysis import clustered, is_ok, pairs_in, profile_means, rank_agreement, verdicts
 from simprune.data import DATASETS
 from simprune.findings.common import (
     INVARIANCE_WORDS,
@@ -220,18 +220,6 @@ def accuracy_sentence(results: "Results") -> str:
         f"{percent(lasting['density'].iloc[-1])} of the weights, and with {percent(last['density'])} left it is "
         f"{accuracy_percent(last['mean'])}."
     )
-
-
-def profile_means(results: "Results", level: int, **choice) -> pd.DataFrame:
-    """Mean over seeds of each similarity (columns) in each layer (rows) at one level.
-
-    Distances are left out. NaN where not every seed's score is ok: what the sentences say rests on sound scores only.
-    """
-    scores = select(results, **choice)
-    scores = scores[(scores["level"] == level) & ~scores["measure"].map(lambda name: MEASURES[name].is_distance)]
-    summary = over_seeds(scores, ["layer_index", "measure"])
-    table = summary["mean"].where(summary["ok"]).unstack()
-    return table.rename(index=layers_in(scores))[measures_in(scores)]
 
 
 def least_similar_sentence(results: "Results", **choice) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from simprune.analysis import accuracies, one_of_each_family, profile_means
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,
@@ -27,8 +28,7 @@ from simprune.findings.common import (
     spread,
     title,
 )
-from simprune.findings.results import profile_means
-from simprune.findings.studies import accuracies, command, one_of_each_family, unfinished_gain
+from simprune.findings.studies import command, unfinished_gain
 from simprune.results import load, stored_seeds
 
 if TYPE_CHECKING:

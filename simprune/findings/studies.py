@@ -1,6 +1,5 @@
 """Which studies are stored and how they were made; one run beside its controls."""
 
-import dataclasses
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from simprune.analysis import is_ok
-from simprune.data import DATASETS
+from simprune.analysis import one_of_each_family, profile_means
 from simprune.experiment import Experiment
 from simprune.findings.common import (
     NO_VALUE,
@@ -29,9 +27,8 @@ from simprune.findings.common import (
     spread,
     title,
 )
-from simprune.findings.results import circumstances, profile_means
+from simprune.findings.results import circumstances
 from simprune.measures import MEASURES
-from simprune.models import ARCHITECTURES
 from simprune.results import other_data
 from simprune.store import TABLES, Store
 
@@ -49,25 +46,8 @@ UNFINISHED = 0.01  # gain of accuracy by training on from which a dense network 
 
 
 def command(experiment: Experiment) -> str:
-    """The command line that makes the tables of an experiment.
-
-    Measures, views and references are named only where the profile would not compute them anyway.
-    """
-    usual = Experiment(experiment.architecture, experiment.dataset, profile=experiment.profile)
-    words = ["simprune run", experiment.architecture, experiment.dataset, "--profile", experiment.profile]
-    words += ["--seeds", ",".join(map(str, experiment.seeds))]
-    for field in dataclasses.fields(Experiment):
-        value, default = getattr(experiment, field.name), getattr(usual, field.name)
-        option = "--" + field.name.replace("_", "-")
-        if field.name in ("seeds", "architecture", "dataset", "profile") or value == default:
-            continue
-        if isinstance(value, bool):
-            words.append(option)
-        elif isinstance(value, tuple):
-            words += [] if set(value) <= set(default) else [option, ",".join(value)]
-        else:
-            words += [option, str(value)]
-    return " ".join(words)
+    """`Experiment.command`."""
+    return experiment.command
 
 
 def sources(results: "Results", root: str | PathLike | None = None) -> str:
@@ -112,21 +92,13 @@ def data_sentence(results: "Results", store: str | PathLike | None = None) -> st
     )
 
 
-def study_title(experiment: Experiment) -> str:
-    """A study in words: "LeNet-5 on Fashion-MNIST"."""
-    dataset = experiment.dataset
-    words = DATASETS[dataset].title if dataset in DATASETS else dataset
-    return f"{ARCHITECTURES[experiment.architecture].title} on {words}"
+def study_title(experiment) -> str:
+    """`Experiment.title`, also of made-up experiments."""
+    return Experiment.title.fget(experiment)
 
 
 def _seeds(experiment: Experiment) -> str:
     return counted(len(experiment.seeds), "seed")
-
-
-def accuracies(results: "Results") -> pd.DataFrame:
-    """Test accuracy by level, as in `over_seeds`."""
-    table = results.performance
-    return over_seeds(table.assign(value=table["test_accuracy"], status="ok"), "level")
 
 
 def unfinished_gain(results: "Results") -> float | None:
@@ -161,15 +133,6 @@ def caveats_sentence(results: "Results") -> str:
 
 
 # One run and its controls -----------------------------------------------------------------------------------
-
-
-def one_of_each_family(results: "Results", measures: Sequence[str] | None = None, view: str | None = None) -> list[str]:
-    """At most three similarities of different families: of each the one with the most scores that are ok."""
-    scores = select(results, measures, view)
-    scores = scores[~scores["measure"].map(lambda name: MEASURES[name].is_distance)]
-    sound = is_ok(scores["status"]).groupby(scores["measure"], sort=False).mean()
-    families = sound.groupby(sound.index.map(lambda name: MEASURES[name].family), sort=False)
-    return list(families.idxmax())[:COLUMNS]
 
 
 def control_levels(

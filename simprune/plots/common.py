@@ -14,15 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from simprune.analysis import layers_in, measures_in, over_seeds
 from simprune.errors import InputError, check_choice
-from simprune.findings import (
-    layers_in,
-    measures_in,
-    over_seeds,
-    percent,
-    title,
-)
 from simprune.measures import MEASURES
+from simprune.tables import percent, title
 
 WIDTH = 5.4  # inches: with the type below, read easily at 800 px and still at the width of a phone
 SIMILARITY_MAP = "viridis"

@@ -16,23 +16,19 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune import analysis
-from simprune.analysis import LADDER
+from simprune.analysis import LADDER, densities, nearest_level
 from simprune.findings import (
     CORRECTION_WORDS,
     NOT_COMPUTED,
     PER_CENT,
     SHARE_WORDS,
     TEST_TITLES,
-    densities,
     detection_summary,
     dip_facts,
     guide_points,
-    nearest_level,
-    percent,
     released_scores,
     scoreboard,
     source_table,
-    title,
 )
 from simprune.findings import mean_agreement as mean_matrix
 from simprune.measures import MEASURES
@@ -47,6 +43,7 @@ from simprune.plots.common import (
     layer_axis,
     new_figure,
 )
+from simprune.tables import percent, title
 
 if TYPE_CHECKING:
     from simprune.results import Results

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from simprune.analysis import is_ok, stated
+from simprune.analysis import densities, is_ok, layers_in, measures_in, over_seeds, select, stated
 from simprune.data import DATASETS
 from simprune.errors import InputError
-from simprune.findings import densities, layers_in, listed, measures_in, named, over_seeds, percent, select, title
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
 from simprune.plots.common import HOLLOW, SIMILARITY_MAP, STYLES, WIDTH, legend, new_figure
 from simprune.plots.methods import SPECTRAL_POINTS
 from simprune.representations import VIEWS
 from simprune.results import Results, load, stored
+from simprune.tables import listed, named, percent, title
 
 if TYPE_CHECKING:
     from simprune.experiment import Experiment

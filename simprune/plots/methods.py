@@ -7,11 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from simprune.findings import (
-    title,
-)
 from simprune.measures import MEASURES
 from simprune.plots.common import SIMILARITY_MAP, STYLES, legend, new_figure
+from simprune.tables import title
 
 # A toy's score this near to that of a representation with itself has not changed.
 UNCHANGED = 1e-6

@@ -10,17 +10,15 @@ import seaborn
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from simprune.analysis import clustered, rank_agreement
-from simprune.findings import (
-    REFERENCE_WORDS,
+from simprune.analysis import (
+    clustered,
     densities,
     layers_in,
     measures_in,
     nearest_level,
     over_seeds,
-    percent,
+    rank_agreement,
     select,
-    title,
 )
 from simprune.measures import MEASURES
 from simprune.plots.common import (
@@ -44,6 +42,7 @@ from simprune.plots.common import (
     of_kind,
     value_axis,
 )
+from simprune.tables import REFERENCE_WORDS, percent, title
 
 if TYPE_CHECKING:
     from simprune.results import Results

@@ -10,25 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from simprune.analysis import accuracies, densities, layers_in, nearest_level, one_of_each_family, over_seeds, select
 from simprune.findings import (
     CHANGED,
-    REFERENCE_WORDS,
     SIBLING,
     VARIANTS,
-    accuracies,
     control_levels,
-    densities,
     fall_density,
     has_siblings,
-    layers_in,
     least_similar,
-    nearest_level,
-    one_of_each_family,
-    over_seeds,
     pair_agreement,
-    percent,
-    select,
-    title,
 )
 from simprune.plots.common import (
     DASHES,
@@ -42,6 +33,7 @@ from simprune.plots.common import (
     legend,
     new_figure,
 )
+from simprune.tables import REFERENCE_WORDS, percent, title
 
 if TYPE_CHECKING:
     from simprune.results import Results

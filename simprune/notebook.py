@@ -1,0 +1,175 @@
+"""What the cells of a page call: results, sentences with numbers, claims, tables.
+
+A page reads results and never trains, unless it is asked to. It remembers whether they are those that come with the
+project, which its sentences were written for. When the book is built of those, every claim must hold.
+"""
+
+import inspect
+import os
+import re
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from typing import Any
+
+import pandas as pd
+from IPython.display import display
+
+from simprune import studies as study_table
+from simprune.analysis import Claim
+from simprune.data import DATASETS
+from simprune.errors import InputError
+from simprune.experiment import Experiment
+from simprune.results import Results, load, other_data, stored_seeds
+from simprune.study import run
+from simprune.tables import MINUS, PER_CENT, counted, table
+
+# Set by `book.execute` where a claim that does not hold must stop the page: no parameter of it was changed.
+CLAIMS_HOLD = "SIMPRUNE_CLAIMS_HOLD"
+ROWS = 40  # of a claim's evidence that a page shows
+
+_read: list[Results] = []  # what this page has read
+
+pd.set_option("display.max_rows", None, "display.max_colwidth", None)
+
+
+class ClaimError(AssertionError):
+    """What a page says does not hold for the results that it was written for."""
+
+
+# Results ------------------------------------------------------------------------------------------------------
+
+
+def study(
+    architecture: str,
+    dataset: str,
+    *,
+    seeds: int | Sequence[int] | None = None,
+    compute: bool = False,
+    store: str | PathLike | None = None,
+    **fields: Any,
+) -> Results:
+    """The results of one study for a page: those that are stored, with all their seeds or those named.
+
+    `fields` are others of `Experiment`; None stands for what the profile says. With `compute`, what is not stored is
+    computed. Where the results are not those of the project, or the data at hand are others than theirs, the page says
+    so. Raises `InputError` where nothing is stored.
+    """
+    given = {field: value for field, value in fields.items() if value is not None}
+    experiment = Experiment(architecture, dataset, **given)
+    if seeds is not None:
+        experiment = experiment.replace(seeds=seeds)
+    if compute:
+        if seeds is None:
+            experiment = experiment.replace(seeds=stored_seeds(experiment, store) or (0,))
+        results = run(experiment, store=store)
+    else:
+        results = load(experiment, every_seed=seeds is None, store=store)
+        _say_whether_other_data(results, store)
+    if not results.are_shipped:
+        say("""*The numbers, figures and verdicts of this page are of your results. The sentences between them were
+            written for those that come with the project.*""")
+    return _remembered(results)
+
+
+def beside(results: Results, store: str | PathLike | None = None, **changes: Any) -> Results | None:
+    """The stored results of a run that differs from another one, as a control does; None where there are none.
+
+    `changes`: fields of its experiment, e.g. `criterion="none"` for the twin. Only results that were made from the
+    same data count, with those seeds that both have.
+    """
+    experiment = results.experiment.replace(**changes)
+    seeds = [seed for seed in stored_seeds(experiment, store) if seed in results.experiment.seeds]
+    if not seeds:
+        return None
+    found = load(experiment.replace(seeds=seeds), store=store)
+    same = found.provenance["data"]["fingerprint"] == results.provenance["data"]["fingerprint"]
+    return _remembered(found) if same else None
+
+
+def studies(which: Iterable[Sequence] | None = None, *, store: str | PathLike | None = None) -> dict[str, Results]:
+    """The results of the book's studies by title, "LeNet-5 on MNIST"; what is not stored is absent.
+
+    `which` lists others, as [architecture, dataset, profile]; by default each architecture and dataset of `studies.csv`
+    as its first row has it. Raises `InputError` where none is stored.
+    """
+    if which is None:
+        wanted = [row.experiment for row in study_table.read()]
+    else:
+        wanted = [Experiment(architecture, dataset, profile=profile) for architecture, dataset, profile in which]
+    found: dict[str, Results] = {}
+    for experiment in wanted:
+        if experiment.title not in found and stored_seeds(experiment, store):
+            found[experiment.title] = _remembered(load(experiment, every_seed=True, store=store))
+    if not found:
+        raise InputError("studies: none of them is stored; compute one with simprune.run")
+    return found
+
+
+def _remembered(results: Results) -> Results:
+    _read.append(results)
+    return results
+
+
+def are_shipped() -> bool:
+    """Whether all results that this page has read are those that come with the project."""
+    return bool(_read) and all(results.are_shipped for results in _read)
+
+
+def _say_whether_other_data(results: Results, store: str | PathLike | None) -> None:
+    here, made = other_data(results, store=store), results.provenance["data"]
+    if here is not None:
+        known = DATASETS.get(results.experiment.dataset)
+        say(f"""*The {known.title if known else "images"} files at hand (fingerprint `{here}`) hold other images than
+            those that these results were made from ({made["source"]}, `{made["fingerprint"]}`).*""")
+
+
+# Sentences ----------------------------------------------------------------------------------------------------
+
+
+def say(markdown: str) -> None:
+    """Show a paragraph of Markdown, an f-string as a rule: numbers get the book's minus sign and space before %."""
+    text = _typeset(inspect.cleandoc(markdown))
+    display({"text/markdown": text, "text/plain": text}, raw=True)
+
+
+def _typeset(text: str) -> str:
+    """Numbers as the book writes them; code and addresses of links stay."""
+    parts = re.split(r"(`[^`]*`|\]\([^)]*\)|\$[^$]*\$)", text)
+    parts[::2] = [re.sub(r"(?<![\w-])-(?=\d)", MINUS, re.sub(r"(?<=\d)\s?%", PER_CENT, part)) for part in parts[::2]]
+    return "".join(parts)
+
+
+def claim(text: str, *, holds: bool | None, evidence: pd.DataFrame | None = None, source: str | None = None) -> Claim:
+    """Say what numbers can break, with its verdict and, one click away, the table that decides it.
+
+    Arguments as in `Claim`. Raises `ClaimError` for what does not hold where the book is built of the results that
+    come with the project; elsewhere the page says so.
+    """
+    made = Claim(_typeset(" ".join(text.split())), holds, evidence, source)
+    if not made.holds and os.environ.get(CLAIMS_HOLD) and are_shipped():
+        raise ClaimError(f"claim: {made.text!r} does not hold for the results that it was written for")
+    display({"text/markdown": _markdown(made), "text/plain": f"{made.text} ({_verdict(made)})"}, raw=True)
+    return made
+
+
+def _verdict(made: Claim) -> str:
+    if made.holds is None:
+        return "these results can't tell"
+    if made.holds:
+        return "holds for these results"
+    return "does not hold for these results; the sentence was written for those that come with the project"
+
+
+def _markdown(made: Claim) -> str:
+    """The sentence; below it the verdict, which unfolds the evidence."""
+    mark = {True: "✓", False: "✗", None: "?"}[made.holds]
+    state = {True: "holds", False: "fails", None: "open"}[made.holds]
+    text = f"{made.text.rstrip('.')}{'' if made.source is None else f' ({made.source})'}."
+    if made.evidence is None:
+        return f'{text}\n\n<p class="verdict {state}">{mark} {_verdict(made)}</p>'
+    shown, rest = table(made.evidence.head(ROWS)), len(made.evidence) - ROWS
+    more = f"<p>and {counted(rest, 'more row')}</p>" if rest > 0 else ""
+    return (
+        f'{text}\n\n<details class="verdict {state}"><summary>{mark} {_verdict(made)}</summary>\n'
+        f"{shown.to_html(border=0)}{more}</details>"
+    )

@@ -1,0 +1,177 @@
+"""How numbers are shown: significant digits, units, missing values, ranges over seeds.
+
+Numbers stay numbers until they are shown: `table` makes text of a whole table, the functions under it of one number.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simprune.analysis import Range
+from simprune.measures import MEASURES
+
+NO_VALUE = "–"
+REMARK = "*"  # a score whose status is not ok with every seed
+PER_CENT = "\u00a0%"
+MINUS = "\u2212"
+PROPER_NAMES = ("Jaccard", "Jensen", "Procrustes")
+# What a network is compared with, within a sentence.
+REFERENCE_WORDS = {
+    "dense": "the dense network",
+    "previous": "the network one level before",
+    "sibling": "a dense network of another seed",
+    "untrained": "the untrained network",
+}
+# The maps that a measure may be blind to.
+INVARIANCE_WORDS = {
+    "translation": "shift",
+    "isotropic_scaling": "scale",
+    "permutation": "permutation of units",
+    "orthogonal": "rotation",
+    "invertible_linear": "invertible linear map",
+}
+
+Form = Callable[[Any], str]
+
+
+# One number ---------------------------------------------------------------------------------------------------
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits: "0.0123", "1,240"."""
+    value = float(value)
+    if value == 0 or not np.isfinite(value):
+        return f"{value:g}"
+    places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
+    return f"{value:,.{places}f}".replace("-", MINUS)
+
+
+def score(value: float) -> str:
+    """A score in three decimals."""
+    return f"{value:.3f}".replace("-", MINUS)
+
+
+def score2(value: float) -> str:
+    """A score in two decimals, as in sentences and in matrices."""
+    return f"{value:.2f}".replace("-", MINUS)
+
+
+def percent(share: float, digits: int = 3) -> str:
+    """A share in per cent with that many significant digits."""
+    return f"{100 * share:.{digits}g}{PER_CENT}".replace("-", MINUS)
+
+
+def accuracy(share: float) -> str:
+    """An accuracy in per cent with one decimal."""
+    return f"{100 * share:.1f}{PER_CENT}"
+
+
+def points(share: float) -> str:
+    """A difference of accuracies, 0 … 1, in percentage points with its sign and two decimals."""
+    rounded = round(100 * share, 2)
+    return f"{rounded:+.2f}".replace("-", MINUS) if rounded else "0.00"
+
+
+def count(value: float) -> str:
+    """A whole number."""
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """A time in seconds, minutes or hours, whichever reads best."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+# A table ------------------------------------------------------------------------------------------------------
+
+
+def table(numbers: pd.DataFrame, forms: Form | Mapping[Hashable, Form] = number) -> pd.DataFrame:
+    """A table as text. `forms`: how its numbers are shown, one form for all columns or one for each that needs it.
+
+    A cell may be a number, a `Range` (the mean, and the range where seeds differ; a star where not every status is ok),
+    text, True or False (a tick or nothing), or missing (a dash).
+    """
+    by_column = forms if isinstance(forms, Mapping) else dict.fromkeys(numbers.columns, forms)
+    text = {
+        place: [cell(value, by_column.get(column, number)) for value in numbers.iloc[:, place]]
+        for place, column in enumerate(numbers.columns)
+    }
+    return pd.DataFrame(text, index=numbers.index, dtype=object).set_axis(numbers.columns, axis="columns")
+
+
+def cell(value: Any, form: Form = number) -> str:
+    """One cell of a `table`."""
+    if isinstance(value, Range):
+        return _range(value, form)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "✓" if value else ""
+    return NO_VALUE if pd.isna(value) else form(value)
+
+
+def _range(value: Range, form: Form) -> str:
+    if pd.isna(value.mean):
+        return NO_VALUE
+    mean, low, high = form(value.mean), form(value.low), form(value.high)
+    mean += "" if value.ok else REMARK
+    if low == high:
+        return mean
+    between = " to " if MINUS in low + high or low.startswith("+") else "–"
+    return f"{mean} ({low.removesuffix(PER_CENT)}{between}{high})"
+
+
+class TextTable:
+    """A table of words: on a page its cells wrap, and where a page is narrow each row becomes a block of its own.
+
+    An index that counts rows says nothing and is left out; the first column names the row.
+    """
+
+    def __init__(self, table: pd.DataFrame):
+        self.table = table.reset_index() if table.index.names != [None] else table
+
+    def __repr__(self) -> str:
+        return self.table.to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        names = [escape(str(name)) for name in self.table.columns]
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
+        rows = ""
+        for row in self.table.astype(str).itertuples(index=False):
+            first, *others = (escape(text) for text in row)
+            cells = "".join(
+                f'<td data-column="{name}">{text}</td>' for name, text in zip(names[1:], others, strict=True)
+            )
+            rows += f'<tr><th scope="row">{first}</th>{cells}</tr>\n'
+        return f'<table class="dataframe words">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>'
+
+
+# Names within a sentence --------------------------------------------------------------------------------------
+
+
+def title(measure: str) -> str:
+    """A measure's name in figures, tables and sentences."""
+    return MEASURES[measure].title
+
+
+def named(measure: str) -> str:
+    """A measure's name within a sentence: small, but for proper names and abbreviations."""
+    name = title(measure)
+    return name if name.split()[0].isupper() or name.startswith(PROPER_NAMES) else name[0].lower() + name[1:]
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as an enumeration: "a", "a and b", "a, b and c"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: "one level", "12 levels"."""
+    return f"one {noun}" if number == 1 else f"{number:,} {noun}s"

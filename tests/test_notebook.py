@@ -1,0 +1,115 @@
+"""What a page says is of its results, and what numbers break stops the book."""
+
+import pandas as pd
+import pytest
+
+from simprune import notebook
+from simprune.errors import InputError
+from simprune.experiment import Experiment
+from simprune.notebook import ClaimError, claim, say
+from simprune.results import load
+from simprune.store import SHIPPED, Store
+
+STUDY = {"architecture": "lenet5", "dataset": "mnist", "profile": "paper", "measures": ["nbs"], "views": ["flatten"]}
+
+
+@pytest.fixture(autouse=True)
+def shown(monkeypatch):
+    """The Markdown that a page shows; each test is a page of its own."""
+    texts = []
+    monkeypatch.setattr(notebook, "display", lambda data, raw: texts.append(data["text/markdown"]))
+    monkeypatch.setattr(notebook, "_read", [])
+    monkeypatch.setenv("SIMPRUNE_DATA", "nowhere")
+    return texts
+
+
+@pytest.fixture
+def book(monkeypatch):
+    monkeypatch.setenv(notebook.CLAIMS_HOLD, "1")
+
+
+def own(tmp_path):
+    """A store with one seed of the study's results, changed."""
+    experiment = Experiment(**STUDY)
+    [result] = Store(SHIPPED, shipped=None).read_seed(experiment, 0)
+    result.performance["test_accuracy"] = 0.5
+    Store(tmp_path).write_seed(experiment, 0, result)
+    return tmp_path
+
+
+def test_a_claim_that_does_not_hold_stops_a_page_of_shipped_results_and_names_itself(book, shown):
+    notebook.study(**STUDY)
+    claim("Water is wet", holds=True)
+    for verdict in (False, None):
+        with pytest.raises(ClaimError, match="'Water is dry'"):
+            claim("Water is dry", holds=verdict)
+    assert len(shown) == 1
+
+
+def test_elsewhere_a_claim_shows_its_verdict(shown, tmp_path, book):
+    notebook.study(**STUDY, seeds=0, store=own(tmp_path))
+    assert "were\nwritten for those that come with the project" in shown.pop()
+    claim("Water is dry", holds=False)
+    claim("Water is cold", holds=None)
+    claim("Water is wet", holds=pd.Series([True]).all())
+    assert "✗ does not hold for these results; the sentence was written for those" in shown[0]
+    assert "? these results can't tell" in shown[1] and "✓ holds for these results" in shown[2]
+
+
+def test_outside_the_book_nothing_stops_a_page(shown):
+    notebook.study(**STUDY)
+    claim("Water is dry", holds=False)
+    assert shown[0].startswith("Water is dry.\n\n") and "does not hold" in shown[0]
+
+
+def test_the_evidence_of_a_claim_is_a_table_one_click_away(shown):
+    table = pd.DataFrame({"score": [0.25] * 50}, index=[f"row {n}" for n in range(50)])
+    claim("Scores are low.", holds=True, evidence=table, source="[somebody](page.md)")
+    assert shown[0].startswith("Scores are low ([somebody](page.md)).\n\n<details")
+    assert "0.250" in shown[0] and "row 39" in shown[0] and "row 40" not in shown[0] and "10 more rows" in shown[0]
+    assert "\n\n" not in shown[0].partition("<details")[2]  # a blank line would end the block of HTML
+
+
+def test_a_verdict_is_true_false_or_none():
+    for verdict in (pd.Series([True]), 1, "yes"):
+        with pytest.raises(InputError, match="holds: .* is not True, False or None"):
+            claim("Water is wet", holds=verdict)
+
+
+def test_a_paragraph_has_the_books_signs(shown):
+    say(f"""From {0.107:.1%} to 5 %, by {-0.25:.2f} or -1, in `100%` [there](a-1%20b.md), $-1$;
+            lr-1 stays.""")
+    assert shown == [
+        "From 10.7\u00a0% to 5\u00a0%, by \u22120.25 or \u22121, in `100%` [there](a-1%20b.md), $-1$;\nlr-1 stays."
+    ]
+
+
+def test_a_page_reads_every_stored_seed_or_those_named_and_zero_is_a_seed(tmp_path):
+    held = load(Experiment(**STUDY), every_seed=True).experiment.seeds
+    assert notebook.study(**STUDY).experiment.seeds == held and notebook.are_shipped()
+    assert notebook.study(**STUDY, seeds=0, levels=None, store=tmp_path).experiment.seeds == (0,)
+    assert not notebook.are_shipped()
+
+
+def test_a_page_computes_what_it_is_asked_to(tmp_path, shown):
+    small = {"architecture": "lenet5", "dataset": "fashion_mnist_mini", "levels": 1, "epochs": 1, "train_size": 200}
+    with pytest.raises(InputError, match="compute = True"):
+        notebook.study(**small, store=tmp_path)
+    results = notebook.study(**small, seeds=0, measures=["nbs"], compute=True, store=tmp_path)
+    assert results.experiment.seeds == (0,) and not notebook.are_shipped() and len(shown) == 1
+
+
+def test_a_control_stands_beside_the_seeds_that_both_have(tmp_path):
+    results = notebook.study(**STUDY)
+    twin = notebook.beside(results, criterion="none")
+    assert twin.experiment.criterion == "none" and set(twin.experiment.seeds) <= set(results.experiment.seeds)
+    assert notebook.beside(results, rate=0.123) is None
+
+
+def test_the_studies_of_the_book_are_those_that_are_stored(tmp_path):
+    found = notebook.studies(store=tmp_path)
+    assert {"LeNet-5 on Fashion-MNIST", "LeNet-5 on MNIST"} <= set(found)
+    assert all(results.experiment.criterion == "magnitude" for results in found.values())
+    assert list(notebook.studies([["lenet5", "mnist", "paper"], ["resnet18", "svhn", "quick"]])) == ["LeNet-5 on MNIST"]
+    with pytest.raises(InputError, match="studies: none"):
+        notebook.studies([["resnet18", "svhn", "quick"]])
