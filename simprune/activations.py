@@ -153,8 +153,9 @@ def part(batch: object, chosen: object) -> object:
 class Layer:
     """A place at which a network is probed: a module, and which item of what it returns.
 
-    exact   whether the user named it, so that it is refused where it can't be probed, and not left out
-    axis    of its output along which the inputs lie
+    Attributes:
+        exact: whether the user named it, so that it is refused where it can't be probed, and not left out
+        axis: of its output along which the inputs lie
     """
 
     module: str

@@ -154,9 +154,10 @@ def pair_scores(x: Representation | Score, y: Representation | Score, measures: 
 class Snapshot:
     """One network as it is compared.
 
-    activations   layer -> tensor n x ..., in network order; the last are the logits
-    weights       layer -> weights, as the network computes with them; None where they are not compared
-    masks         layer -> not 0 where a weight is kept; None where nothing is pruned
+    Attributes:
+        activations: layer -> tensor n x ..., in network order; the last are the logits
+        weights: layer -> weights, as the network computes with them; None where they are not compared
+        masks: layer -> not 0 where a weight is kept; None where nothing is pruned
     """
 
     activations: Mapping[str, Tensor]
@@ -179,12 +180,13 @@ class _Network:
 class RunComparison:
     """Compares the levels of a pruning run, one after the other, with references that are decomposed once.
 
-    references   name -> the network, as a `Snapshot` or its activations alone
-    views        how conv activations become matrices
-    measures     ids of `MEASURES`; by default all that the snapshots and `labels` allow
-    previous     whether each level is also compared with the one before
-    labels       of the inputs, n; `accuracy_gap` needs them
-    seed         of the rows drawn where work on all pairs of rows would be too much
+    Args:
+        references: name -> the network, as a `Snapshot` or its activations alone
+        views: how conv activations become matrices
+        measures: ids of `MEASURES`; by default all that the snapshots and `labels` allow
+        previous: whether each level is also compared with the one before
+        labels: of the inputs, n; `accuracy_gap` needs them
+        seed: of the rows drawn where work on all pairs of rows would be too much
 
     Alive are the decompositions of the references, of the previous level where it is compared, and of the current
     layer. Activations of references are let go where no measure needs them: the `channels` view, the matching of

@@ -62,14 +62,15 @@ def representation_measures() -> list[Measure]:
 class ProbedRun:
     """The networks of one seed, and what they are probed with.
 
-    levels     the last pruning level
-    network    level -> its trained network, a new object at each call; level 0 is the dense one
-    sibling    gives the dense network of another seed
-    inputs     probe inputs, n x c x h x w
-    labels     their classes, n
-    seed       of every draw, and of the rows where a measure takes some of them
-    dataset    all images: tests for errors, training images for the statistics of batch norm; None where only
-               representations are asked for
+    Attributes:
+        levels: the last pruning level
+        network: level -> its trained network, a new object at each call; level 0 is the dense one
+        sibling: gives the dense network of another seed
+        inputs: probe inputs, n x c x h x w
+        labels: their classes, n
+        seed: of every draw, and of the rows where a measure takes some of them
+        dataset: all images: tests for errors, training images for the statistics of batch norm; None where only
+            representations are asked for
     """
 
     levels: int

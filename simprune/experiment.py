@@ -116,27 +116,28 @@ class Experiment:
     A field that is not given (None) takes the profile's value. All are checked at construction; `InputError` names
     the field, the value and what is valid.
 
-    architecture    one of `models.ARCHITECTURES`
-    dataset         one of `data.DATASETS`, or "folder:PATH", which is read and becomes "folder:PATH#FINGERPRINT"
-    profile         one of `PROFILES`: the size of the study
-    seeds           one run per seed: initial weights, order of the images, augmentation
-    criterion       which weights are pruned: one of `pruning.CRITERIA`
-    scope           "global" or "layerwise"
-    retraining      what follows pruning: one of `pruning.RETRAINING`
-    rewind_step     the step of the dense training that `weight_rewind` goes back to (other modes ignore it)
-    one_shot        whether each level prunes the dense network at once, not the network of the level before
-    keep_output     whether the output layer is left whole
-    rate            share of the surviving weights pruned at each level, in (0, 1)
-    levels          number of pruning levels after the dense network, level 0
-    width           factor on the channels of the convolutional layers
-    epochs          passes over the training images of the dense network
-    retraining_epochs  those at each level after it; the learning rate takes the same course in that time
-    train_size      number of training images (a stratified draw, the same for all seeds), or "all"
-    batch_size, learning_rate, momentum, weight_decay, schedule, nesterov, augmentation    see `training.Recipe`
-    probe_size      number of held-out test images on which representations are taken
-    views           how activations become matrices: some of `representations.VIEWS`
-    measures        some of `measures.MEASURES`
-    references      what each level is compared with: some of `comparison.REFERENCES`
+    Attributes:
+        architecture: one of `models.ARCHITECTURES`
+        dataset: one of `data.DATASETS`, or "folder:PATH", which is read and becomes "folder:PATH#FINGERPRINT"
+        profile: one of `PROFILES`: the size of the study
+        seeds: one run per seed: initial weights, order of the images, augmentation
+        criterion: which weights are pruned: one of `pruning.CRITERIA`
+        scope: "global" or "layerwise"
+        retraining: what follows pruning: one of `pruning.RETRAINING`
+        rewind_step: the step of the dense training that `weight_rewind` goes back to (other modes ignore it)
+        one_shot: whether each level prunes the dense network at once, not the network of the level before
+        keep_output: whether the output layer is left whole
+        rate: share of the surviving weights pruned at each level, in (0, 1)
+        levels: number of pruning levels after the dense network, level 0
+        width: factor on the channels of the convolutional layers
+        epochs: passes over the training images of the dense network
+        retraining_epochs: those at each level after it; the learning rate takes the same course in that time
+        train_size: number of training images (a stratified draw, the same for all seeds), or "all"
+        batch_size, learning_rate, momentum, weight_decay, schedule, nesterov, augmentation: see `training.Recipe`
+        probe_size: number of held-out test images on which representations are taken
+        views: how activations become matrices: some of `representations.VIEWS`
+        measures: some of `measures.MEASURES`
+        references: what each level is compared with: some of `comparison.REFERENCES`
     """
 
     architecture: str = "lenet5"

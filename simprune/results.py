@@ -30,15 +30,16 @@ Score = tuple[str, str, str]  # reference, view, measure
 class Results:
     """What an experiment gave: two tidy tables, a report of sparsity by layer, and how they were made.
 
-    performance   one row per seed and level: seed, level, density, sparsity, train_loss, train_accuracy, test_loss,
-                  test_accuracy, seconds; losses in nats, accuracies and densities in 0 … 1
-    similarity    one row per score: seed, level, density, layer, layer_index, reference, view, measure, value, status,
-                  note
-    sparsity      one row per seed, level and prunable layer: seed, level, layer, weights, kept, density
-    provenance    experiment, versions, git commit, device, data fingerprint, start, duration (seconds), by seed too
-    directory     where the tables are stored
-    diagnostics   name -> table: those of `diagnostics.TABLES` that are stored, of the seeds that have them, with a
-                  leading column seed
+    Attributes:
+        performance: one row per seed and level: seed, level, density, sparsity, train_loss, train_accuracy, test_loss,
+            test_accuracy, seconds; losses in nats, accuracies and densities in 0 … 1
+        similarity: one row per score: seed, level, density, layer, layer_index, reference, view, measure, value,
+            status, note
+        sparsity: one row per seed, level and prunable layer: seed, level, layer, weights, kept, density
+        provenance: experiment, versions, git commit, device, data fingerprint, start, duration (seconds), by seed too
+        directory: where the tables are stored
+        diagnostics: name -> table: those of `diagnostics.TABLES` that are stored, of the seeds that have them, with a
+            leading column seed
     """
 
     experiment: Experiment

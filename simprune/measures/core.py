@@ -26,8 +26,9 @@ SUBSPACE = frozenset(INVARIANCES)
 class Score(NamedTuple):
     """A value, how to read it, and what else to know about it.
 
-    status   "ok"; "degenerate": numbers of inputs and units alone dictate the value; "undefined": it is nan
-    note     why it is not ok, and remarks; joined by "; "
+    Attributes:
+        status: "ok"; "degenerate": numbers of inputs and units alone dictate the value; "undefined": it is nan
+        note: why it is not ok, and remarks; joined by "; "
     """
 
     value: float
@@ -49,12 +50,13 @@ def noted(*notes: str) -> str:
 class Measure:
     """A similarity or distance, described; every flag is tested.
 
-    invariances   groups of maps of the columns of X or of Y, each alone, that leave the value as it is
-    range         the least and the greatest possible value
-    subject       what `score` takes: "representations" (a `Pair`), "outputs" (two tensors of logits n x classes,
-                  and the labels or None) or "weights" (two networks' weights and masks)
-    prepare       what `score` derives from each representation's `paired` rows alone, and can be made beforehand
-    needs_activations   whether `score` with this representation as X or Y goes back to its activations
+    Attributes:
+        invariances: groups of maps of the columns of X or of Y, each alone, that leave the value as it is
+        range: the least and the greatest possible value
+        subject: what `score` takes: "representations" (a `Pair`), "outputs" (two tensors of logits n x classes, and the
+            labels or None) or "weights" (two networks' weights and masks)
+        prepare: what `score` derives from each representation's `paired` rows alone, and can be made beforehand
+        needs_activations: whether `score` with this representation as X or Y goes back to its activations
     """
 
     id: str
