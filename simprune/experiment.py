@@ -133,11 +133,12 @@ class Experiment:
         epochs: passes over the training images of the dense network
         retraining_epochs: those at each level after it; the learning rate takes the same course in that time
         train_size: number of training images (a stratified draw, the same for all seeds), or "all"
-        batch_size, learning_rate, momentum, weight_decay, schedule, nesterov, augmentation: see `training.Recipe`
         probe_size: number of held-out test images on which representations are taken
         views: how activations become matrices: some of `representations.VIEWS`
         measures: some of `measures.MEASURES`
         references: what each level is compared with: some of `comparison.REFERENCES`
+
+    The others, from `batch_size` to `augmentation`, are those of `training.Recipe`.
     """
 
     architecture: str = "lenet5"

@@ -32,7 +32,7 @@ def load(name: str, root: str | Path | None = None, *, download: bool = False) -
     as its repositories lay them out). With `download`, files that are not there are fetched into `root`.
     The embedded fashion_mnist_mini needs no root.
 
-    A folder of images holds train/<class>/* and test/<class>/*, all images of one size, or of any where the name ends
+    A folder of images holds `train/<class>/*` and `test/<class>/*`, all images of one size, or any where the name ends
     in ":size=N": then the middle square of each is scaled to N × N. They become grey if all are, else RGB, upright as
     their EXIF data say, and on white where they are transparent. Classes are sorted by name, the statistics are
     those of the training images, and there is no augmentation. Where the name ends in "#" and a fingerprint, as that of
