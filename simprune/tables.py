@@ -5,6 +5,7 @@ Numbers stay numbers until they are shown: `table` makes text of a whole table, 
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,14 @@ INVARIANCE_WORDS = {
     "permutation": "permutation of units",
     "orthogonal": "rotation",
     "invertible_linear": "invertible linear map",
+}
+# Who stands beside the pruned network: `analysis.COMPANY`.
+WHO_WORDS = {
+    "pruned": "pruned",
+    "twin": "its twin",
+    "sibling": "another seed",
+    "untrained": "untrained",
+    "chance": "chance",
 }
 
 Form = Callable[[Any], str]
@@ -91,18 +100,25 @@ def duration(seconds: float) -> str:
 # A table ------------------------------------------------------------------------------------------------------
 
 
-def table(numbers: pd.DataFrame, forms: Form | Mapping[Hashable, Form] = number) -> pd.DataFrame:
-    """A table as text. `forms`: how its numbers are shown, one form for all columns or one for each that needs it.
+def table(
+    numbers: pd.DataFrame, form: Form = number, by_column: Mapping[Hashable, Form] = MappingProxyType({})
+) -> pd.DataFrame:
+    """A table as text. `form`: how its numbers are shown, `by_column`: those of some columns otherwise.
 
     A cell may be a number, a `Range` (the mean, and the range where seeds differ; a star where not every status is ok),
-    text, True or False (a tick or nothing), or missing (a dash).
+    text, True or False (a tick or nothing), or missing (a dash). In rows and columns that are called measure, density
+    or who, names are shown in words.
     """
-    by_column = forms if isinstance(forms, Mapping) else dict.fromkeys(numbers.columns, forms)
     text = {
-        place: [cell(value, by_column.get(column, number)) for value in numbers.iloc[:, place]]
+        place: [cell(value, by_column.get(column, form)) for value in numbers.iloc[:, place]]
         for place, column in enumerate(numbers.columns)
     }
-    return pd.DataFrame(text, index=numbers.index, dtype=object).set_axis(numbers.columns, axis="columns")
+    shown = pd.DataFrame(text, index=numbers.index, dtype=object).set_axis(numbers.columns, axis="columns")
+    for axis in ("index", "columns"):
+        for name in getattr(shown, axis).names:
+            if name in NAMES:
+                shown = shown.rename(**{axis: NAMES[name]}, level=name)
+    return shown
 
 
 def cell(value: Any, form: Form = number) -> str:
@@ -175,3 +191,7 @@ def listed(words: Iterable[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """A number of things: "one level", "12 levels"."""
     return f"one {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+# Rows and columns of these names are shown in words.
+NAMES: Mapping[str, Callable[[Any], str]] = {"measure": title, "density": percent, "who": WHO_WORDS.__getitem__}

@@ -49,7 +49,7 @@ def test_a_cell_is_a_number_a_range_text_a_tick_or_a_dash():
 
 def test_a_table_keeps_its_names_and_shows_each_column_in_its_form():
     numbers = pd.DataFrame({"density": [1.0, 0.1], "score": [Range(0.5, 0.4, 0.6), None]}, index=["dense", "pruned"])
-    shown = tables.table(numbers, {"density": tables.percent, "score": tables.score})
+    shown = tables.table(numbers, tables.score, {"density": tables.percent})
     assert list(shown.index) == ["dense", "pruned"] and list(shown.columns) == ["density", "score"]
     assert [plain(text) for text in shown["density"]] == ["100 %", "10 %"]
     assert list(shown["score"]) == ["0.500 (0.400–0.600)", "–"]
@@ -59,3 +59,11 @@ def test_a_table_keeps_its_names_and_shows_each_column_in_its_form():
 def test_the_same_column_name_twice_is_two_columns():
     twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
     assert tables.table(twice, tables.count).to_numpy().tolist() == [["1", "2"]]
+
+
+def test_rows_and_columns_of_measures_and_densities_are_named_in_words():
+    index = pd.MultiIndex.from_tuples([("nbs", "fc1")], names=["measure", "layer"])
+    shown = tables.table(pd.DataFrame([[0.5]], index=index, columns=pd.Index([0.107], name="density")), tables.score)
+    assert list(shown.index) == [("NBS", "fc1")] and [plain(name) for name in shown.columns] == ["10.7 %"]
+    by_who = tables.table(pd.DataFrame([[1]], columns=pd.Index(["sibling"], name="who")), tables.count)
+    assert list(by_who.columns) == ["another seed"]

@@ -18,6 +18,23 @@ from simprune.analysis.agreement import (
 )
 from simprune.analysis.claims import Claim
 from simprune.analysis.conclusions import NEVER, QUESTIONS, SCALES, conclusions, distinct_answers
+from simprune.analysis.controls import COMPANY, against, by_layer, company, nearer_than_sibling
+from simprune.analysis.one_study import (
+    CHANGED,
+    DIP,
+    TOLERANCE,
+    accuracy_by_level,
+    accuracy_lasts,
+    dips,
+    falls_below,
+    layer_densities,
+    least_similar_layers,
+    profile,
+    similarity_by_density,
+    spread,
+    statuses,
+    unfinished_gain,
+)
 from simprune.analysis.scores import (
     COPIES,
     CORRECTIONS,

@@ -1,0 +1,97 @@
+"""The pruned network beside its company: its twin, another seed, the untrained network, chance."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from simprune.analysis.scores import diagnostic, is_ok
+from simprune.analysis.summaries import layers_in, over_seeds, select
+from simprune.measures import MEASURES
+
+if TYPE_CHECKING:
+    from simprune.results import Results
+
+# Who is compared with the dense network, in the order of figures and tables.
+COMPANY = ("pruned", "twin", "sibling", "untrained", "chance")
+
+
+def company(
+    results: "Results", twin: "Results | None" = None, *, measures: Sequence[str] | None = None, view: str | None = None
+) -> pd.DataFrame:
+    """What the pruned network and its company score against the dense one; those that are not stored are absent.
+
+    The twin is the run that was trained as long and lost no weight, the sibling a dense network of another seed,
+    chance the mean over pairs whose inputs are shuffled. Indexed by `who` (of `COMPANY`), measure, layer_index, level,
+    with the columns of `over_seeds`. Siblings and untrained networks are compared with the dense network: level 0.
+    """
+    by, parts = ["measure", "layer_index", "level"], {}
+    for who, run in (("pruned", results), ("twin", twin)):
+        if run is not None:
+            parts[who] = over_seeds(select(run, measures, view), by)
+    for who in ("sibling", "untrained"):
+        if who in results.similarity["reference"].unique():
+            scores = select(results, measures, view, who)
+            parts[who] = over_seeds(scores[scores["level"] == 0], by)
+    if (nulls := diagnostic(results, "nulls")) is not None:
+        chosen = select(results, measures, view)
+        here = (nulls["reference"] == "dense") & nulls["measure"].isin(chosen["measure"].unique())
+        here &= nulls["view"] == chosen["view"].iloc[0]
+        if here.any():
+            parts["chance"] = over_seeds(nulls[here].drop(columns="status", errors="ignore"), by, "null")
+    return pd.concat(parts, names=["who"])
+
+
+def against(
+    results: "Results", other: "Results", *, measures: Sequence[str] | None = None, view: str | None = None
+) -> pd.DataFrame:
+    """How much nearer to the dense network one run is than another, over the seeds that both have.
+
+    Both are compared with the same dense network, so that differences are taken seed by seed; above 0 the first is
+    nearer, also by a distance. Indexed by measure, layer_index, level (above 0), with the columns of `over_seeds` and
+    `says`: "nearer" or "farther" where all seeds do, "mixed" where they differ, "tie", or "nothing" where a status is
+    not ok.
+    """
+    keys = ["seed", "measure", "layer_index", "level"]
+    both = select(results, measures, view).merge(select(other, measures, view)[[*keys, "value", "status"]], on=keys)
+    sign = both["measure"].map({name: -1 if entry.is_distance else 1 for name, entry in MEASURES.items()})
+    sound = is_ok(both["status_x"]) & is_ok(both["status_y"])
+    both = both.assign(value=sign * (both["value_x"] - both["value_y"]), status=sound.map({True: "ok", False: "no"}))
+    table = over_seeds(both[both["level"] > 0], keys[1:])
+    says = pd.Series("mixed", table.index)
+    says[table["low"] > 0], says[table["high"] < 0] = "nearer", "farther"
+    says[(table["low"] == 0) & (table["high"] == 0)] = "tie"
+    return table.assign(says=says.where(table["ok"], "nothing"))
+
+
+def nearer_than_sibling(
+    results: "Results", measures: Sequence[str] | None = None, view: str | None = None
+) -> pd.DataFrame:
+    """By (measure, layer_index): down to which level the pruned network is nearer to its dense one than a sibling is.
+
+    Columns: `sibling` and `untrained` (means at level 0), `last` (mean of the last level's score to dense), `level` (of
+    the sparsest network such that it and all denser ones are nearer; 0 if none is), `density` (of that level), `ok`.
+    """
+    table, rows = company(results, measures=measures, view=view), {}
+    for key, levels in table.loc["pruned"].groupby(level=["measure", "layer_index"]):
+        sign = -1 if MEASURES[key[0]].is_distance else 1
+        levels, sibling = levels.droplevel([0, 1]), table.loc[("sibling", *key, 0)]
+        nearer = (sign * levels["mean"] > sign * sibling["mean"]).loc[1:].cummin()
+        level = int(nearer.sum())
+        rows[key] = {
+            "sibling": sibling["mean"],
+            "untrained": table.loc[("untrained", *key, 0), "mean"],
+            "last": levels["mean"].iloc[-1],
+            "level": level,
+            "density": levels.loc[level, "density"],
+            "ok": bool(levels["ok"].all() and sibling["ok"]),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_axis(pd.MultiIndex.from_tuples(table.index, names=["measure", "layer_index"]))
+
+
+def by_layer(table: pd.DataFrame, results: "Results") -> pd.DataFrame:
+    """The same table with names of layers in place of their indices, in network order."""
+    return table.rename(index=layers_in(results.similarity), level="layer_index").rename_axis(
+        index={"layer_index": "layer"}
+    )
