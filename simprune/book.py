@@ -463,12 +463,12 @@ def _from_executed(markdown: str) -> str:
 
 
 def _without_paths(output: NotebookNode, root: Path) -> NotebookNode:
-    """An output in whose text this machine's folders are written as ".", "~" and "<tmp>"."""
-    folders = {str(root): ".", str(Path.home()): "~", tempfile.gettempdir(): "<tmp>"}
+    """An output in whose text this project's folder is written as "." and the user's as "~"."""
 
     def replaced(text: str) -> str:
-        for folder, short in folders.items():
-            text = re.sub(rf"{re.escape(folder)}(?=[/\\\s'\"<]|$)", short, text) if len(folder) > 1 else text
+        for folder, short in {str(root): ".", str(Path.home()): "~"}.items():
+            # Not where the name goes on, as in that of a folder beside it.
+            text = re.sub(rf"{re.escape(folder)}(?![\w-]|\.\w)", short, text) if len(folder) > 1 else text
         return text
 
     if output.output_type == "stream":
@@ -501,6 +501,7 @@ def write_provenance(executed: Sequence[Path], root: Path) -> Path:
         notebook = nbformat.read(path, as_version=4)
         record = notebook.metadata.papermill
         given = ", ".join(f"`{name} = {value!r}`" for name, value in record.parameters.items()) or "as in the notebook"
+        given = given.replace("|", r"\|")
         when = record.start_time[:16].replace("T", " ")
         title = heading(notebook).replace("|", r"\|")
         rows.append(f"| [{title}]({path.name}) | {when} UTC | {record.duration:.0f} s | {given} |")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -331,7 +332,7 @@ class Experiment:
         Measures, views and references are named only where the profile would not compute them anyway.
         """
         usual = Experiment(self.architecture, self.dataset, profile=self.profile)
-        words = ["simprune run", self.architecture, self.dataset, "--profile", self.profile]
+        words = ["simprune", "run", self.architecture, self.dataset, "--profile", self.profile]
         words += ["--seeds", ",".join(map(str, self.seeds))]
         for field in dataclasses.fields(self):
             value, default = getattr(self, field.name), getattr(usual, field.name)
@@ -339,12 +340,12 @@ class Experiment:
             if field.name in ("seeds", "architecture", "dataset", "profile") or value == default:
                 continue
             if isinstance(value, bool):
-                words.append(option)
+                words.append(option if value else option.replace("--", "--no-", 1))
             elif isinstance(value, tuple):
                 words += [] if set(value) <= set(default) else [option, ",".join(value)]
             else:
                 words += [option, str(value)]
-        return " ".join(words)
+        return shlex.join(words)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data."""

@@ -1,4 +1,6 @@
+import dataclasses
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ import pytest
 from synthetic import draw_images
 
 import simprune
+from simprune import Experiment, InputError
 from simprune.cli import main
 
 SMALL = ["--levels", "1", "--rate", "0.5", "--epochs", "1", "--train-size", "300", "--probe-size", "100"]
@@ -196,3 +199,42 @@ def test_ctrl_c_while_the_command_is_being_loaded_ends_with_status_130_and_no_tr
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 130 and done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"architecture": "vgg", "dataset": "cifar10", "profile": "overnight", "seeds": (3, 1)},
+        {"profile": "overnight", "nesterov": False},
+        {"dataset": "folder", "levels": 2, "rate": 0.5, "probe_size": 50, "measures": ["nbs", "gulp"]},
+        {"one_shot": True, "keep_output": True, "retraining": "finetune", "schedule": "cosine", "nesterov": True},
+        {
+            "profile": "paper",
+            "references": ["dense"],
+            "views": ["pooled"],
+            "weight_decay": 1e-4,
+            "augmentation": "crop",
+        },
+    ],
+)
+def test_the_command_that_a_page_prints_makes_the_experiment_again(fields, my_images, monkeypatch):
+    """Whatever the path of one's own images holds."""
+    if fields.get("dataset") == "folder":
+        folder = my_images / "of <mine>, 'all' & more"
+        (my_images / "my-images").rename(folder)
+        fields = {**fields, "dataset": f"folder:{folder}"}
+    experiment, asked = Experiment(**fields), []
+
+    def run(experiment, **options):
+        asked.append(experiment)
+        raise InputError("enough")
+
+    monkeypatch.setattr("simprune.study.run", run)
+    with pytest.raises(SystemExit):
+        main(shlex.split(experiment.command)[1:])
+    [again] = asked
+    same = {field: set for field in ("measures", "views", "references")}  # the profile's where they are among those
+    for field in dataclasses.fields(Experiment):
+        value, known = getattr(again, field.name), getattr(experiment, field.name)
+        assert set(known) <= set(value) if field.name in same else value == known, field.name
