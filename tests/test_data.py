@@ -356,6 +356,7 @@ def test_shards_are_joined_in_order(tmp_path):
     "layout",
     [
         "data/{}-00000-of-00001.parquet",
+        "../datasets--someone--cifar10/snapshots/5a77092c/plain_text/{}-00000-of-00001.parquet",
         "data/{}-00000-of-00001-b42a775f407cee45.parquet",
         "data/{}.parquet",
         "{}/0000.parquet",

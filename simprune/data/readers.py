@@ -305,12 +305,13 @@ def _first_bad_file(spec: DatasetSpec, place: Path) -> Path | None:
 
 
 def _find_parquet(spec: DatasetSpec, root: Path) -> dict[str, list[Path]] | None:
-    """The files of both splits, as repositories of the Hub lay them out.
+    """The files of both splits, as repositories of the Hub and its cache lay them out.
 
     <folder>/train-00000-of-00001.parquet, <folder>/train.parquet or <folder>/train/0000.parquet, where the folder is
     that of the dataset or one in it, called after the configuration, "default" or "data".
     """
-    for folder in (root / spec.name / name for name in dict.fromkeys(("", spec.hub, "data", "default"))):
+    homes = (root / spec.name, *sorted(root.glob(f"datasets--*--{spec.name}/snapshots/*")))
+    for folder in (home / name for home in homes for name in dict.fromkeys(("", spec.hub, "data", "default"))):
         shards = {
             split: sorted(folder.glob(f"{split}-*.parquet"))
             or sorted(folder.glob(f"{split}.parquet"))
