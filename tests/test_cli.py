@@ -66,7 +66,7 @@ def test_files_that_are_left_out_are_said_in_one_line(tmp_path):
     command = [sys.executable, "-m", "simprune", "run", "lenet5", f"folder:{tmp_path / 'own'}", "--probe-size", "9"]
     done = subprocess.run(command, capture_output=True, text=True)
     said, refused = done.stderr.splitlines()
-    assert said == f"simprune: folder:{tmp_path}/own: 4 training and 4 test images are used; left out: 1 .gif"
+    assert said == f"simprune: folder:{tmp_path / 'own'}: 4 training and 4 test images are used; left out: 1 .gif"
     assert done.returncode == 2 and refused.startswith("simprune: probe_size: 9 is more than the 4 images of folder:")
 
 

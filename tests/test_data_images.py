@@ -1,6 +1,7 @@
 """Folders of images as people have them: what is read is what is shown, and what is left out is said."""
 
 import os
+import re
 import struct
 import unicodedata
 import warnings
@@ -101,7 +102,7 @@ def test_classes_of_both_splits_must_agree(image_folder):
     assert "class 'bee' is in only one of train/ and test/" in refusal(image_folder)
 
 
-@pytest.mark.parametrize("other", ["Zebra", "zebra ", "zebras", "zebra\u200b"])
+@pytest.mark.parametrize("other", ["Zebra", "zebra\xa0", "zebras", "zebra\u200b"])
 def test_a_class_of_two_names_is_named_by_both(other, image_folder):
     (image_folder / "test" / "zebra").rename(image_folder / "test" / other)
     message = refusal(image_folder)
@@ -180,6 +181,8 @@ def test_a_folder_needs_a_path(name):
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "broken link"])
 def test_what_is_called_an_image_and_is_no_file_is_refused_and_not_read(kind, image_folder):
     odd = image_folder / "test" / "zebra" / "9.png"
+    if kind == "pipe" and not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
     {
         "pipe": lambda: os.mkfifo(odd),
         "device": lambda: odd.symlink_to("/dev/zero"),
@@ -187,7 +190,7 @@ def test_what_is_called_an_image_and_is_no_file_is_refused_and_not_read(kind, im
         "broken link": lambda: odd.symlink_to("nowhere"),
     }[kind]()
     for read in (data.load, data.state_of_files):
-        with pytest.raises(InputError, match=f"data: {odd} is not a file"):
+        with pytest.raises(InputError, match=re.escape(f"data: {odd} is not a file")):
             read(f"folder:{image_folder}")
 
 
@@ -406,7 +409,8 @@ def test_fewer_than_8_bits_are_brought_to_the_whole_range(tmp_path):
 def test_an_image_of_another_size_is_named_with_the_way_to_scale(image_folder):
     odd = put(image_folder / "test" / "ant" / "0.png", pixels(9, 8, 3))
     message = refusal(image_folder)
-    assert f"{odd} is 9×8 pixels, where {image_folder}/train/ant/0.png is 9×7: all images must have one size" in message
+    first = image_folder / "train" / "ant" / "0.png"
+    assert f"{odd} is 9×8 pixels, where {first} is 9×7: all images must have one size" in message
     offered = message.partition("'folder:")[2].partition("'")[0]
     assert offered == f"{image_folder}:size=7"
     assert data.load(f"folder:{offered}").image_size == (7, 7)

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import shutil
 
 import numpy as np
@@ -171,7 +172,7 @@ def test_an_experiment_on_images_of_ones_own_stays_the_same_when_they_are_change
     assert Experiment(dataset=f"folder:{tmp_path / 'own'}", probe_size=4).key != first.key
     shutil.rmtree(tmp_path / "own")
     assert Experiment.from_json(first.to_json()) == first.replace(seeds=0) == first
-    with pytest.raises(InputError, match=f"data: {tmp_path}/own/train is not a folder"):
+    with pytest.raises(InputError, match=re.escape(f"data: {tmp_path / 'own' / 'train'} is not a folder")):
         Experiment(dataset=f"folder:{tmp_path / 'own'}", probe_size=4)
 
 

@@ -57,8 +57,9 @@ def test_an_editable_installation_wins_over_a_folder_of_the_same_name_beside_a_s
     (tmp_path / "work" / "script.py").write_text(
         f"import site; site.addsitedir({str(tmp_path / 'site')!r})\nimport simprune; print(simprune.__file__)"
     )
-    # Isolated from what is installed here, but for the standard library.
-    done = subprocess.run([sys.executable, "-S", beside.parent / "script.py"], capture_output=True, text=True, env={})
+    # Without what is installed here.
+    command = [sys.executable, "-E", "-S", beside.parent / "script.py"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.strip() == str(project / "simprune" / "__init__.py"), done.stderr
 
 
