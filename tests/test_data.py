@@ -398,7 +398,8 @@ def test_a_dataset_of_parquet_files_takes_one_entry(tmp_path, monkeypatch):
     spec = replace(data.DATASETS["cifar10"], name="mine", files=(), torchvision="", hub="")
     monkeypatch.setitem(data.DATASETS, "mine", spec)
     for download in (False, True):
-        assert f"{tmp_path / 'mine'}/{{train,test}}-*.parquet are missing" in refusal("mine", tmp_path, download=download)
+        message = refusal("mine", tmp_path, download=download)
+        assert f"{tmp_path / 'mine'}/{{train,test}}-*.parquet are missing" in message
     train, test = write_small_parquet(tmp_path / "mine" / "data", "cifar10")
     assert_holds(data.load("mine", tmp_path), train, test)
 
