@@ -1,0 +1,154 @@
+"""What losing weights does, and what retraining does: differences between networks that share a beginning.
+
+A pruned network, its twin (trained on as long, no weight lost) and a held one (the same weights kept from training,
+none lost) begin from one dense network and are compared with it. An *effect* is a difference of two such scores, of the same
+seed, level, layer, view and measure. It is read on the measure's own scale from another seed (0: as near to the dense
+network as a network of another seed) to the network itself (1), so that measures can be compared.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from simprune.analysis.scores import is_ok
+from simprune.measures import MEASURES
+
+if TYPE_CHECKING:
+    from simprune.results import Results
+
+PLACE = ["level", "layer_index", "layer", "view"]
+# Names of effects: what is taken from what, and in the book's words.
+EFFECTS: Mapping[str, tuple[str, str]] = {
+    "removal": ("pruned", "held"),
+    "restriction": ("held", "twin"),
+    "pruning": ("pruned", "twin"),
+    "regrowth": ("regrown", "twin"),
+}
+TIE = 1e-9  # scores that differ by less are the same
+# Edges of the classes of size of an effect, on the scale from another seed to the network itself.
+SIZES = (0.0, 0.02, 0.05, 0.1, 0.2, np.inf)
+LEAST_SCALE = 0.01  # where a sibling is nearer than that to the network itself, there is no scale
+
+
+def positions(runs: Mapping[str, "Results"]) -> pd.DataFrame:
+    """Where each network lies between another seed (0) and the dense network itself (1), by each measure.
+
+    `runs`: name → results; "pruned" among them, whose siblings make the scale. Scores that are not ok are left out, and
+    layers where a sibling is as near as the network itself.
+    Columns: network, seed, level, layer_index, layer, view, measure, nearness (the score, greater is nearer), position.
+    """
+    kept = {name: entry for name, entry in MEASURES.items() if entry.subject == "representations"}
+    keys = ["seed", "layer_index", "view", "measure"]
+    sibling = _scores(runs["pruned"], kept, "sibling")
+    sibling = sibling[sibling["level"] == 0].set_index(keys)["nearness"].rename("sibling")
+    tables = []
+    for name, results in runs.items():
+        table = _scores(results, kept, "dense")
+        tables.append(table[table["level"] > 0].assign(network=name))
+    table = pd.concat(tables, ignore_index=True).join(sibling, on=keys)
+    best = table["measure"].map({name: entry.best * _sign(entry) for name, entry in kept.items()}).astype(float)
+    scale = best - table["sibling"]
+    table["position"] = ((table["nearness"] - table["sibling"]) / scale).where(scale >= LEAST_SCALE)
+    columns = ["network", "seed", *PLACE, "measure", "nearness", "position"]
+    return table[columns]
+
+
+def _scores(results: "Results", kept: Mapping, reference: str) -> pd.DataFrame:
+    """The ok scores against one reference, turned so that greater is nearer."""
+    table = results.similarity
+    table = table[(table["reference"] == reference) & table["measure"].isin(list(kept)) & is_ok(table["status"])]
+    sign = table["measure"].map({name: _sign(entry) for name, entry in kept.items()}).astype(float)
+    return table.assign(nearness=sign * table["value"])
+
+
+def _sign(measure) -> int:
+    return -1 if measure.is_distance else 1
+
+
+def effects(runs: Mapping[str, "Results"], names: tuple[str, ...] = tuple(EFFECTS)) -> pd.DataFrame:
+    """Effects of EFFECTS whose networks are among `runs`, seed by seed: negative where the first network is farther.
+
+    Columns: effect, seed, level, layer_index, layer, view, measure, difference (of scores), size (on the scale).
+    """
+    table = positions(runs).set_index(["seed", *PLACE, "measure"])
+    parts = []
+    for name in names:
+        first, second = EFFECTS[name]
+        if first in runs and second in runs:
+            one, other = (table[table["network"] == network] for network in (first, second))
+            both = one.join(other, how="inner", rsuffix="_other")
+            difference = (both["nearness"] - both["nearness_other"]).rename("difference")
+            size = (both["position"] - both["position_other"]).rename("size")
+            parts.append(pd.concat([difference, size], axis=1).reset_index().assign(effect=name))
+    columns = ["effect", "seed", *PLACE, "measure", "difference", "size"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """How many measures say what of each effect: a row for each effect, level, layer and view.
+
+    `table`: of `effects`. A measure says something where all seeds that have a score agree on the sign. Columns of
+    counts: `farther` (the first network), `nearer`, `mixed` (seeds differ), `tied` (the same score in every seed).
+    """
+    sign = np.sign(table["difference"].where(table["difference"].abs() > TIE, 0))
+    groups = table.assign(sign=sign).groupby(["effect", *PLACE, "measure"])["sign"]
+    low, high = groups.min(), groups.max()
+    counts = {
+        "farther": (high < 0),
+        "nearer": (low > 0),
+        "tied": (low == 0) & (high == 0),
+    }
+    told = pd.DataFrame(counts)
+    told["mixed"] = ~told.any(axis=1)
+    return told.groupby(level=["effect", *PLACE]).sum().reset_index()
+
+
+def with_densities(told: pd.DataFrame, results: "Results") -> pd.DataFrame:
+    """`verdicts` with the network's density at each level and, where a layer has weights, the layer's own density."""
+    network = results.performance.groupby("level")["density"].mean()
+    own = results.sparsity.groupby(["level", "layer"])["density"].mean()
+    names = told["layer"].str.replace(r"_(relu|out|bn)$", "", regex=True)
+    keys = pd.MultiIndex.from_arrays([told["level"], names])
+    return told.assign(density=told["level"].map(network), own_density=own.reindex(keys).to_numpy())
+
+
+def agreement_by_size(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """How often measures of other families see the sign that a measure sees, by the size of what it sees.
+
+    `tables`: study → `effects`. Each effect of one seed, level, layer and view is looked at by each measure in turn:
+    the share of the measures of other families that see the same sign. Columns: study, low, high (bounds of the size),
+    agreement (0 … 1, 0.5 by chance), effects (how many were looked at).
+    """
+    rows = []
+    for study, table in tables.items():
+        seen = table.dropna(subset=["size"])
+        seen = seen[seen["difference"].abs() > TIE]
+        family = seen["measure"].map({name: entry.family for name, entry in MEASURES.items()})
+        place = ["effect", "seed", *PLACE]
+        up = (seen["difference"] > 0).astype(int)
+        work = seen.assign(family=family, up=up, one=1)
+        everyone = work.groupby(place)[["up", "one"]].transform("sum")
+        relatives = work.groupby([*place, "family"])[["up", "one"]].transform("sum")
+        others = everyone - relatives
+        same = others["up"].where(work["up"] == 1, others["one"] - others["up"])
+        share = (same / others["one"].where(others["one"] > 0)).rename("agreement")
+        classes = pd.cut(work["size"].abs(), SIZES, right=False)
+        for bounds, group in share.dropna().groupby(classes, observed=True):
+            rows.append((study, bounds.left, bounds.right, group.mean(), len(group)))
+    return pd.DataFrame(rows, columns=["study", "low", "high", "agreement", "effects"])
+
+
+def first_density(table: pd.DataFrame, density: pd.Series, effect: str = "pruning") -> pd.DataFrame:
+    """From which density on each measure puts the first network farther, at that level and at every sparser one.
+
+    `density`: by level. Rows: measure; columns: layer and view; NaN where a measure never does so with every seed.
+    """
+    chosen = table[table["effect"] == effect]
+    farther = (
+        (chosen["difference"] < -TIE).groupby([chosen[name] for name in ("measure", "layer", "view", "level")]).all()
+    )
+    lasting = farther.unstack("level").sort_index(axis=1).iloc[:, ::-1].cummin(axis=1)
+    first = lasting.apply(lambda row: density[min(row.index[row])] if row.any() else np.nan, axis=1)
+    return first.unstack(["layer", "view"])

@@ -1,0 +1,145 @@
+"""Effects on made-up results, where what each network did is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+import simprune
+from simprune.analysis import effects as fx
+from simprune.measures import MEASURES
+from simprune.plots import effects as drawn
+
+# Of five families, one of them a distance.
+NAMES = ("mean_cca", "linear_cka", "nbs", "rsa", "gulp", "jaccard_knn")
+SEEDS = (0, 1, 2)
+
+
+def run(value, seeds=SEEDS, levels=4, sibling=0.5):
+    """Results whose scores are `value(level, layer index, measure, seed)`, 0 to 1, and those of siblings `sibling`."""
+    made = synthetic.results(seeds=seeds, levels=levels, measures=NAMES)
+    table = made.similarity.assign(status="ok", note="")
+    nearness = [
+        1.0 if row.level == 0 else value(row.level, row.layer_index, row.measure, row.seed)
+        for row in table.itertuples()
+    ]
+    other = table.assign(reference="sibling", value=sibling)
+    made.similarity = pd.concat([table.assign(value=nearness), other], ignore_index=True)
+    distance = made.similarity["measure"] == "gulp"
+    made.similarity.loc[distance, "value"] = 1 - made.similarity.loc[distance, "value"]
+    return made
+
+
+def constant(nearness):
+    return run(lambda level, layer, measure, seed: nearness)
+
+
+def told(runs, effect):
+    table = fx.verdicts(fx.effects(runs))
+    return table[table["effect"] == effect]
+
+
+def test_an_effect_is_a_difference_on_the_scale_from_another_seed_to_itself():
+    table = fx.effects({"pruned": constant(0.7), "twin": constant(0.9), "held": constant(0.9)})
+    sizes = table.groupby("effect")["size"].agg(["min", "max"])
+    assert sizes.loc["removal"].tolist() == pytest.approx([-0.4, -0.4])  # (0.7 - 0.9) / (1 - 0.5)
+    assert sizes.loc["restriction"].tolist() == pytest.approx([0, 0], abs=1e-12)
+    assert sizes.loc["pruning"].tolist() == pytest.approx([-0.4, -0.4])
+    assert set(table["seed"]) == set(SEEDS) and table["level"].min() == 1
+
+
+def test_where_removal_moves_nothing_no_measure_says_that_it_does():
+    counts = told({"pruned": constant(0.8), "held": constant(0.8), "twin": constant(0.6)}, "removal")
+    assert counts[["farther", "nearer", "mixed"]].sum().sum() == 0 and (counts["tied"] == len(NAMES)).all()
+
+
+def test_distances_count_the_other_way_round():
+    counts = told({"pruned": constant(0.6), "held": constant(0.8), "twin": constant(0.9)}, "removal")
+    assert (counts["farther"] == len(NAMES)).all()
+
+
+def test_a_measure_says_something_only_where_all_seeds_agree():
+    split = run(lambda level, layer, measure, seed: 0.7 if measure == "nbs" and seed == 1 else 0.9)
+    counts = told({"pruned": split, "twin": constant(0.8)}, "pruning")
+    assert (counts["nearer"] == len(NAMES) - 1).all() and (counts["mixed"] == 1).all()
+
+
+def test_scores_that_are_not_ok_say_nothing():
+    pruned = constant(0.6)
+    bad = (pruned.similarity["measure"] == "mean_cca") & (pruned.similarity["layer_index"] == 0)
+    pruned.similarity.loc[bad, "status"] = "degenerate"
+    counts = told({"pruned": pruned, "twin": constant(0.8)}, "pruning").set_index(["layer_index", "level"])["farther"]
+    assert (counts[0] == len(NAMES) - 1).all() and (counts[1] == len(NAMES)).all()
+
+
+def test_where_a_sibling_is_as_near_as_the_network_itself_there_is_no_scale():
+    runs = {"pruned": run(lambda *_: 0.9, sibling=0.999), "twin": constant(0.8)}
+    assert fx.positions(runs)["position"].isna().all()
+
+
+def test_measures_that_split_on_large_effects_are_seen_to():
+    """Two families against the others on whatever is large: the share of others that agree falls with size."""
+    rng = np.random.default_rng(0)
+
+    def pruned(level, layer, measure, seed):
+        side = 1 if measure in ("mean_cca", "nbs", "gulp") or level < 3 else -1
+        return 0.75 + side * (0.005 if level < 3 else 0.2)
+
+    table = fx.agreement_by_size({"made up": fx.effects({"pruned": run(pruned), "twin": constant(0.75)})})
+    assert table.iloc[0]["agreement"] == 1 and table.iloc[-1]["agreement"] < 0.5
+    noise = run(lambda *_: 0.75 + 0.001 * rng.standard_normal())
+    agreement = fx.agreement_by_size({"noise": fx.effects({"pruned": noise, "twin": constant(0.75)})})["agreement"]
+    assert 0.4 < agreement.iloc[0] < 0.6
+
+
+def test_relatives_do_not_count_as_others():
+    names = {"nbs", "procrustes_distance"}
+    assert len({MEASURES[name].family for name in names}) == 1
+    table = fx.effects({"pruned": constant(0.6), "twin": constant(0.8)})
+    relatives = table[table["measure"] == "nbs"].assign(measure="procrustes_distance", difference=1.0)
+    alone = fx.agreement_by_size({"one": pd.concat([table[table["measure"] == "nbs"], relatives], ignore_index=True)})
+    assert alone.empty
+
+
+def test_the_density_from_which_on_a_measure_alarms_lasts():
+    pruned = run(lambda level, layer, measure, seed: {1: 0.7, 2: 0.9, 3: 0.7, 4: 0.7}[level])
+    density = pruned.performance.groupby("level")["density"].mean()
+    first = fx.first_density(fx.effects({"pruned": pruned, "twin": constant(0.8)}), density)
+    assert (first == density[3]).all().all()
+    never = fx.first_density(fx.effects({"pruned": constant(0.9), "twin": constant(0.8)}), density)
+    assert never.isna().all().all()
+
+
+def test_the_map_has_the_density_of_the_network_and_of_each_layer_with_weights():
+    pruned = constant(0.6)
+    table = fx.with_densities(told({"pruned": pruned, "twin": constant(0.8)}, "pruning"), pruned)
+    row = table[(table["level"] == 2) & (table["layer"] == "fc1_relu")].iloc[0]
+    assert row["density"] == pytest.approx(0.64) and row["own_density"] == pytest.approx(0.64, abs=1e-3)
+    assert table[table["layer"] == "pool1"]["own_density"].isna().all()
+
+
+def test_shipped_results_have_the_counts_that_were_found_by_other_code():
+    """MNIST, seed 0: of 2,736 cells of layer, level, view and measure in the convolutional layers."""
+    base = simprune.Experiment("lenet5", "mnist", profile="paper")
+    runs = {
+        name: simprune.load(base.replace(**change))
+        for name, change in (("pruned", {}), ("twin", {"criterion": "none"}))
+    }
+    table = fx.verdicts(fx.effects(runs))
+    maps = table[table["layer"].isin(["conv1_relu", "pool1", "conv2_relu", "pool2"])]
+    assert maps[["nearer", "farther"]].sum().tolist() == [2312, 244]
+
+
+def test_figures_are_drawn_of_all_networks_and_of_layers_where_nothing_is_said():
+    runs = {"pruned": constant(0.6), "twin": constant(0.8), "held": constant(0.7)}
+    places = fx.positions(runs)
+    figure = drawn.verdicts({"one layer": places[(places["level"] == 2) & (places["layer"] == "fc1_relu")]})
+    assert len(figure.axes[0].get_yticklabels()) == len(NAMES)
+    assert len(figure.legends[0].get_texts()) == 3
+    table = fx.with_densities(fx.verdicts(fx.effects(runs)), runs["pruned"])
+    table = table[table["effect"] == "removal"].copy()
+    table.loc[table["layer_index"] == 0, ["farther", "nearer"]] = 0
+    figure = drawn.footprint({"a study": table})
+    assert figure.axes[0].get_ylim() == (4, 0) and figure.legends
+    figure = drawn.sign_agreement(fx.agreement_by_size({"a study": fx.effects(runs)}))
+    assert figure.axes[0].get_ylim()[0] < 0.5
