@@ -1,9 +1,9 @@
 """What losing weights does, and what retraining does: differences between networks that share a beginning.
 
 A pruned network, its twin (trained on as long, no weight lost) and a held one (the same weights kept from training,
-none lost) begin from one dense network and are compared with it. An *effect* is a difference of two such scores, of the same
-seed, level, layer, view and measure. It is read on the measure's own scale from another seed (0: as near to the dense
-network as a network of another seed) to the network itself (1), so that measures can be compared.
+none lost) begin from one dense network and are compared with it. An *effect* is a difference of two such scores, of
+the same seed, level, layer, view and measure. It is read on the measure's own scale from another seed (0: as near to
+the dense network as a network of another seed) to the network itself (1), so that measures can be compared.
 """
 
 from collections.abc import Mapping
@@ -78,10 +78,10 @@ def effects(runs: Mapping[str, "Results"], names: tuple[str, ...] = tuple(EFFECT
         first, second = EFFECTS[name]
         if first in runs and second in runs:
             one, other = (table[table["network"] == network] for network in (first, second))
-            both = one.join(other, how="inner", rsuffix="_other")
-            difference = (both["nearness"] - both["nearness_other"]).rename("difference")
-            size = (both["position"] - both["position_other"]).rename("size")
-            parts.append(pd.concat([difference, size], axis=1).reset_index().assign(effect=name))
+            both = one.index.intersection(other.index)
+            gap = one.loc[both, ["nearness", "position"]] - other.loc[both, ["nearness", "position"]]
+            gap = gap.set_axis(["difference", "size"], axis="columns")
+            parts.append(gap.reset_index().assign(effect=name))
     columns = ["effect", "seed", *PLACE, "measure", "difference", "size"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 

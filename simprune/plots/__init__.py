@@ -22,6 +22,7 @@ from simprune.plots.disagreement import (
     source_layers,
     svcca_profiles,
 )
+from simprune.plots.effects import footprint, sign_agreement, verdicts
 from simprune.plots.explorer import spectral_layers, spectral_sentence, spectral_table, stored_studies
 from simprune.plots.live import live_cloud, live_plane
 from simprune.plots.methods import SPECTRAL_POINTS, UNCHANGED, spectral_plane, toy_clouds, toy_scores
@@ -65,6 +66,7 @@ __all__ = [
     "controls_by_density",
     "convergence_lines",
     "detection_dots",
+    "footprint",
     "guide_chart",
     "ladder_lines",
     "layer_densities",
@@ -81,6 +83,7 @@ __all__ = [
     "retraining_profiles",
     "retraining_similarity",
     "scoreboard_map",
+    "sign_agreement",
     "similarity_by_density",
     "similarity_heatmaps",
     "source_bars",
@@ -97,4 +100,5 @@ __all__ = [
     "svcca_profiles",
     "toy_clouds",
     "toy_scores",
+    "verdicts",
 ]
