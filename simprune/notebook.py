@@ -139,7 +139,7 @@ def _typeset(text: str) -> str:
     return "".join(parts)
 
 
-def claim(text: str, *, holds: bool | None, evidence: pd.DataFrame | None = None, source: str | None = None) -> Claim:
+def claim(text: str, *, holds: bool | None, evidence: pd.DataFrame | None = None, source: str | None = None) -> None:
     """Say what numbers can break, with its verdict and, one click away, the table that decides it.
 
     Arguments as in `Claim`. Raises `ClaimError` for what does not hold where the book is built of the results that
@@ -149,7 +149,6 @@ def claim(text: str, *, holds: bool | None, evidence: pd.DataFrame | None = None
     if not made.holds and os.environ.get(CLAIMS_HOLD) and are_shipped():
         raise ClaimError(f"claim: {made.text!r} does not hold for the results that it was written for")
     display({"text/markdown": _markdown(made), "text/plain": f"{made.text} ({_verdict(made)})"}, raw=True)
-    return made
 
 
 def _verdict(made: Claim) -> str:
