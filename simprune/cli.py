@@ -240,21 +240,20 @@ def book(
 
 @app.command()
 def page(
-    architecture: Annotated[str | None, typer.Argument(help="Architecture of the study, e.g. lenet5.")] = None,
-    dataset: Annotated[str | None, typer.Argument(help="Its dataset, e.g. fashion_mnist, or folder:PATH.")] = None,
+    study: Annotated[str | None, typer.Argument(help="Its architecture, or its results as run printed them.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="Its dataset, where the architecture is given.")] = None,
     profile: Annotated[str | None, typer.Option(help="Its profile (default: that of its row in studies.csv).")] = None,
     root: Root = Path("."),
 ) -> None:
     """Make the page of a study from the template and enter it in the book; without a study, renew all such pages."""
     from simprune import pages
 
-    if (architecture is None) != (dataset is None):
-        raise InputError("dataset: a page is of an architecture and a dataset; give both, or neither to renew all")
-    changed = [pages.page(architecture, dataset, profile, root)] if architecture else pages.renew(root)
-    for path in changed:
-        console.print(f"{path}", soft_wrap=True)
-    if not changed:
-        console.print("Every page is as the template has it.")
+    if study is None:
+        changed = pages.renew(root)
+    else:
+        changed = [pages.page(study, dataset, profile, root) if dataset else pages.page_of(study, root)]
+    for path in changed or ["Every page is as the template has it."]:
+        console.print(str(path), soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,6 +6,7 @@ and the parameters are those of the study. So a change of the template reaches e
 """
 
 import ast
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from simprune.book import EXECUTED, NOTEBOOKS, book_root, heading, read_notebook
 from simprune.data import short_name
 from simprune.errors import InputError
 from simprune.experiment import Experiment
-from simprune.findings import study_title
+from simprune.results import load
 
 TEMPLATE = NOTEBOOKS / "templates" / "study.ipynb"
 
@@ -32,9 +33,21 @@ def page(architecture: str, dataset: str, profile: str | None = None, root: Path
     `profile`, where that is given). Without such a row, its parameters are those of the template or, if the page is
     there, its own. Raises `InputError` for a study that can't be, and for a page that is not of the template.
     """
-    root = book_root(root)
     given = {"architecture": architecture, "dataset": dataset} | ({"profile": profile} if profile else {})
-    title = study_title(Experiment(**given))
+    return _made(book_root(root), given, Experiment(**given).title)
+
+
+def page_of(results: Path | str, root: Path | str = ".") -> Path:
+    """The same of results that are stored, named as for `load`: the parameters are those that they were made with."""
+    root, experiment = book_root(root), load(results).experiment
+    given = {name: getattr(experiment, name) for name in ("architecture", "dataset", "profile")}
+    for name in (field.name for field in dataclasses.fields(Experiment) if field.name not in ("seeds", *studies.LISTS)):
+        if getattr(experiment, name) != getattr(Experiment(**given), name):  # not what follows from those before it
+            given[name] = getattr(experiment, name)
+    return _made(root, given, experiment.title)
+
+
+def _made(root: Path, given: Mapping[str, Any], title: str) -> Path:
     path = root / NOTEBOOKS / f"{_stem(given)}.ipynb"
     present = read_notebook(path) if path.is_file() else None
     if present is not None and not is_of_template(present):
@@ -77,9 +90,9 @@ def filled(root: Path, stem: str, present: NotebookNode | None, given: Mapping[s
     own = _own_cells(present, template) if present else {}
     values = (_parameters(present) if present else {}) | dict(given or {})
     if _stem(values) == stem and (study := _study(root, values, given)) is not None:
-        values = {field: getattr(study.experiment, field) for field, _ in study.fields}
-        if lost := [field for field in values if field not in _parameters(template)]:
-            raise InputError(f"{stem}: its study has {lost[0]}, for which {TEMPLATE} has no parameter")
+        values = given = {field: getattr(study.experiment, field) for field, _ in study.fields}
+    if lost := [field for field in given or {} if field not in _parameters(template)]:
+        raise InputError(f"{stem}: its study has {lost[0]}, for which {TEMPLATE} has no parameter")
     cells = []
     for cell in template.cells:
         if "parameters" in tags(cell):

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import simprune
 from simprune import book, pages
 from simprune.errors import InputError
 
@@ -76,6 +77,27 @@ def test_a_page_without_a_row_is_of_the_profile_given_and_named_after_its_folder
     nbformat.write(changed, path)
     pages.renew(root)
     assert 'measures = ["svcca"]  # drawn' in sources(path)[1]
+
+
+def test_the_page_of_stored_results_has_the_parameters_that_they_were_made_with(root, tiny, monkeypatch, tmp_path):
+    monkeypatch.setattr("simprune.data.load", lambda *_, **__: tiny)
+    small = {"levels": 1, "rate": 0.5, "epochs": 1, "train_size": 300, "probe_size": 50, "measures": ["svcca"]}
+    results = simprune.run(simprune.Experiment(**small, retraining="finetune"), store=tmp_path, progress=False)
+    with pytest.raises(InputError, match="its study has rate, for which .* has no parameter"):
+        pages.page_of(results.directory, root)
+    assert not (root / "notebooks" / "lenet5_fashion_mnist_mini.ipynb").exists()
+    changed = template()
+    changed.cells[1].source += "\nrate = 0.2\nlevels = None\nepochs = None\ntrain_size = None\nprobe_size = None  # few"
+    nbformat.write(changed, root / pages.TEMPLATE)
+    [_, parameters, *_] = sources(pages.page_of(results.directory, root))
+    for line in (
+        'dataset = "fashion_mnist_mini"',
+        'retraining = "finetune"',
+        'measures = ["nbs"]  # drawn',
+        "seeds = None",
+    ):
+        assert line in parameters
+    assert "rate = 0.5\nlevels = 1\nepochs = 1\ntrain_size = 300\nprobe_size = 50  # few" in parameters
 
 
 def test_a_change_of_the_template_reaches_every_page_and_no_page_loses_its_words(root):
