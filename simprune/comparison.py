@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from simprune.errors import InputError, check_choice, shown
-from simprune.measures import MEASURES, Measure, Pair, Score, chance_corrected
-from simprune.measures.chance import null_values
+from simprune.errors import InputError, check_choice, check_list, check_whole, shown
+from simprune.measures import MEASURES, STUDY, Measure, Pair, Score
+from simprune.measures.chance import null_values, significance
 from simprune.measures.core import FEWEST_INPUTS, pair_of, score_of, undefined
 from simprune.representations import VIEWS, Representation, as_activations, decompose, nonfinite
 
@@ -24,27 +24,55 @@ OUTPUTS, WEIGHTS, NETWORK = "outputs", "weights", "network"
 
 
 def compare(
-    X: object, Y: object, measures: Sequence[str] | None = None, view: str = "flatten", seed: int = 0
+    X: object,
+    Y: object,
+    measures: Sequence[str] | None = None,
+    view: str = "flatten",
+    seed: int = 0,
+    *,
+    options: Mapping[str, Mapping[str, object]] | None = None,
+    permutations: int = 0,
 ) -> pd.DataFrame:
     """Score two representations of the same inputs: a table by `measure` with columns `value`, `status`, `note`.
 
     `X`, `Y`: arrays or tensors of any float dtype, n first, n x p or n x c x h x w, on any device; the work is done
-    in float64 on that of X. X is the reference (the dense network) for asymmetric measures. `measures`: ids of
-    `MEASURES` (default: all of representations). `seed`: of the rows that are drawn where work on all pairs of
-    rows would be too much. A status is "ok", "degenerate" (a value that numbers of inputs and units alone dictate)
-    or "undefined" (nan); the note says why, and what else to know. `attrs` holds rows, columns, dead columns and
-    rank of X and of Y.
+    in float64 on that of X. X is the reference (the dense network) for asymmetric measures.
+
+    measures       ids of `MEASURES` (default: all of representations)
+    view           how activations with positions become a matrix; see `representations.view_matrix`
+    seed           of the rows that are drawn where work on all pairs of rows would be too much, and of the permutations
+    options        constants of measures other than the conventional ones, as {"svcca": {"share": 0.95}}
+    permutations   how often the inputs of Y are put in a random order to see what chance gives; 0 for not
+
+    A status is "ok", "degenerate" (a value that numbers of inputs and units alone dictate) or "undefined" (nan); the
+    note says why, and what else to know. Permutations give four more columns: `p_value`, the share of orders, the given
+    one among them, with a score at least as good; `null` and `null_sd`, mean and standard deviation of their scores;
+    `calibrated`, (value - null) / (best - null), best being 1 for a similarity and 0 for a distance. `attrs` holds
+    rows, columns, dead columns and rank of X and of Y (None where no measure needed it), and the constants by measure.
     Raises InputError for what can't be compared: other n, n <= 3, NaN or infinite values, unknown names.
     """
-    chosen = _representation_measures(measures)
+    chosen = chosen_measures(measures, options)
+    permutations = check_whole("permutations", permutations, 0)
     pair = pair_of(X, Y, view, seed)
     scores = {measure.id: score_of(measure, pair) for measure in chosen}
     table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status", "note"])
     table.index.name = "measure"
+    if permutations:
+        defined = [measure for measure in chosen if scores[measure.id].status != "undefined"]
+        nulls = null_values(pair, defined, permutations, seed)
+        chance = [significance(scores[measure.id].value, nulls.get(measure.id, []), measure) for measure in chosen]
+        for place, name in enumerate(chance[0], start=1):
+            table.insert(place, name, [row[name] for row in chance])
     table.attrs = {
-        name: {"rows": side.rows, "columns": side.columns, "dead": side.dead, "rank": side.rank}
+        name: {
+            "rows": side.rows,
+            "columns": side.columns,
+            "dead": side.dead,
+            "rank": side.rank if side.decomposed or side.constant else None,
+        }
         for name, side in (("X", pair.x), ("Y", pair.y))
     }
+    table.attrs["options"] = {measure.id: measure.constants for measure in chosen if measure.options}
     return table
 
 
@@ -59,54 +87,30 @@ def split_status(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def shuffled_null(
-    X: object,
-    Y: object,
-    measures: Sequence[str] | None = None,
-    view: str = "flatten",
-    shuffles: int = 20,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Score two representations beside chance: as `compare`, with columns `null`, `null_sd` and `corrected`.
-
-    The null is the mean of the scores with the inputs of Y in `shuffles` random orders, `null_sd` their standard
-    deviation, `corrected` = (value - null) / (best - null), best being 1 for a similarity and 0 for a distance.
-    """
-    if shuffles < 1:
-        raise InputError(f"shuffles: {shuffles!r} is not at least 1")
-    chosen = _representation_measures(measures)
-    pair = pair_of(X, Y, view, seed)
-    scores = {measure.id: score_of(measure, pair) for measure in chosen}
-    defined = [measure for measure in chosen if scores[measure.id].status != "undefined"]
-    nulls = pd.DataFrame(null_values(pair, defined, shuffles, seed))
-    table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status", "note"])
-    table.index.name = "measure"
-    table["null"] = nulls.mean()
-    table["null_sd"] = nulls.std(ddof=0)
-    table["corrected"] = [chance_corrected(row.value, row.null, MEASURES[row.Index].best) for row in table.itertuples()]
-    return table[["value", "null", "null_sd", "corrected", "status", "note"]]
-
-
-def _representation_measures(measures: Sequence[str] | None) -> list[Measure]:
-    chosen = _measures(measures)
+def chosen_measures(
+    measures: Sequence[str] | None, options: Mapping[str, Mapping[str, object]] | None = None
+) -> list[Measure]:
+    """The measures of two representations with these ids, by default all, and with these constants."""
+    given = dict(options) if isinstance(options, Mapping) else options
+    if given is not None and not isinstance(given, dict):
+        raise InputError(f"options: {shown(options)} is not a dictionary of measures and their options")
     if measures is None:
-        return [measure for measure in chosen if measure.subject == "representations"]
+        chosen = [measure for measure in MEASURES.values() if measure.subject == "representations"]
+    else:
+        chosen = _measures(measures)
     for measure in chosen:
         if measure.subject == "outputs":
             labels = " and the labels" if measure.needs_labels else ""
             raise InputError(f"measures: {measure.id!r} needs the logits of two networks{labels}, not representations")
         if measure.subject == "weights":
             raise InputError(f"measures: {measure.id!r} needs the weights of two networks, not representations")
-    return chosen
+    for name in given or ():
+        check_choice("options", name, [measure.id for measure in chosen])
+    return [measure.with_options(given[measure.id]) if given and measure.id in given else measure for measure in chosen]
 
 
-def _measures(measures: Sequence[str] | None) -> list[Measure]:
-    if isinstance(measures, str):
-        measures = [measures]
-    try:
-        names = tuple(MEASURES if measures is None else measures)
-    except TypeError:
-        raise InputError(f"measures: {shown(measures)} is not a list of names") from None
+def _measures(measures: Sequence[str]) -> list[Measure]:
+    names = check_list("measures", measures)
     return [MEASURES[check_choice("measures", name, MEASURES)] for name in names]
 
 
@@ -130,10 +134,11 @@ def decomposed_views(
 
 def _decomposed(activations: Tensor, view: str, measures: Sequence[Measure], seed: int) -> Representation:
     representation = decompose(activations, view, seed)
-    if representation.rank:
+    if not representation.constant:
+        if any(measure.decomposes for measure in measures):
+            _ = representation.spectrum
         for measure in measures:
-            for build in measure.prepare:
-                representation.paired.feature(build)
+            measure.features(representation)
     representation.forget_gram()
     return representation
 
@@ -183,7 +188,7 @@ class RunComparison:
     Args:
         references: name -> the network, as a `Snapshot` or its activations alone
         views: how conv activations become matrices
-        measures: ids of `MEASURES`; by default all that the snapshots and `labels` allow
+        measures: ids of `MEASURES`; by default those of the study, `STUDY`, that the snapshots and `labels` allow
         previous: whether each level is also compared with the one before
         labels: of the inputs, n; `accuracy_gap` needs them
         seed: of the rows drawn where work on all pairs of rows would be too much
@@ -206,7 +211,7 @@ class RunComparison:
         self.views = tuple(check_choice("views", view, VIEWS) for view in views)
         self.previous, self.labels, self.seed = previous, labels, seed
         self.asked = measures is not None
-        chosen = _measures(measures)
+        chosen = _measures(STUDY if measures is None else measures)
         if labels is None:
             if self.asked and any(measure.needs_labels for measure in chosen):
                 raise InputError("labels: accuracy_gap needs them")
@@ -314,7 +319,7 @@ class RunComparison:
     def _kept(self, network: _Network) -> _Network:
         """The network without the activations that no measure will ask for; the logits stay."""
         for part in network.parts.values():
-            if isinstance(part, Representation) and part.left is not None:
+            if isinstance(part, Representation) and not part.streamed:
                 if not any(measure.needs_activations(part) for measure in self._of["representations"]):
                     part.forget_activations()
         last = list(network.snapshot.activations)[-1]

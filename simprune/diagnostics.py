@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from simprune import pruning
 from simprune.comparison import decomposed_views, pair_scores
 from simprune.data import Dataset, normalise, stratified_draw
-from simprune.measures import MEASURES
+from simprune.measures import MEASURES, STUDY
 from simprune.measures.chance import null_values
 from simprune.measures.core import Measure, Pair, Score
 from simprune.measures.released import RELEASED, linear_kernel, released_cka, released_nbs
@@ -54,8 +54,8 @@ Parts = dict[str, Representation | Score]
 
 
 def representation_measures() -> list[Measure]:
-    """The measures of all tables: those of two representations."""
-    return [measure for measure in MEASURES.values() if measure.subject == "representations"]
+    """The measures of all tables: those of two representations that the study computes."""
+    return [MEASURES[name] for name in STUDY if MEASURES[name].subject == "representations"]
 
 
 @dataclass(frozen=True)

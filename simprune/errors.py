@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral, Real
 from pathlib import Path
 
 
@@ -28,6 +29,39 @@ def check_path(field: str, value: object) -> Path:
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise InputError(f"{field}: {shown(str(value))} can't be used ({error.strerror or error})") from None
     return path
+
+
+def check_list(field: str, values: object) -> tuple:
+    """Return `values` as a tuple, one name or number as a tuple of one; raise `InputError` for none, or no list."""
+    values = (values,) if isinstance(values, str | Integral) else values
+    try:
+        values = tuple(values)
+    except TypeError:
+        raise InputError(f"{field}: {shown(values)} is not a list") from None
+    if not values:
+        raise InputError(f"{field}: none given; give at least one")
+    return values
+
+
+def check_whole(field: str, value: object, low: int, high: int | None = None, of: str = "") -> int:
+    """Return `value` if it is a whole number from `low` to `high`, which there are `of`; else raise `InputError`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
+        raise InputError(f"{field}: {shown(value)} is not a whole number of at least {low}")
+    if high is not None and value > high:
+        raise InputError(f"{field}: {value} is more than the {high:,} {of}")
+    return int(value)
+
+
+def check_number(field: str, value: object, within: str) -> float:
+    """Return `value` if it is a number in an interval such as "[0, 1)" or "(0, inf)"; else raise `InputError`."""
+    low, high = within[1:-1].split(", ")
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    above = number and (value > float(low) or (within[0] == "[" and value == float(low)))
+    if not above or not (value < float(high) or (within[-1] == "]" and value == float(high))):  # nan is neither
+        bounds = [f"{'at least' if within[0] == '[' else 'above'} {low}"]
+        bounds += [f"{'at most' if within[-1] == ']' else 'below'} {high}"] if high != "inf" else []
+        raise InputError(f"{field}: {shown(value)} is not a number {' and '.join(bounds)}")
+    return float(value)
 
 
 def check_choice(field: str, value: object, choices: Iterable[str]) -> str:

@@ -6,14 +6,14 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
 from simprune.comparison import REFERENCES
 from simprune.data import AUGMENTATIONS, DATASETS, FOLDER_PREFIX, check_dataset, content, identify, short_name
-from simprune.errors import InputError, check_choice, shown
-from simprune.measures import MEASURES
+from simprune.errors import InputError, check_choice, check_list, check_number, check_whole, shown
+from simprune.measures import MEASURES, STUDY
 from simprune.models import ARCHITECTURES, build, check_width
 from simprune.pruning import CRITERIA, OUTPUT, SCOPES, check_levels, prunable
 from simprune.representations import VIEWS
@@ -52,7 +52,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             train_size=ALL,
             probe_size=1000,
             views=VIEWS,
-            measures=tuple(MEASURES),
+            measures=STUDY,
             references=REFERENCES,
         ),
         "overnight": _frozen(
@@ -65,7 +65,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             train_size=ALL,
             probe_size=1000,
             views=VIEWS,
-            measures=tuple(MEASURES),
+            measures=STUDY,
             references=REFERENCES,
         ),
         "paper": _frozen(
@@ -75,7 +75,7 @@ PROFILES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             train_size=ALL,
             probe_size=1000,
             views=VIEWS,
-            measures=tuple(MEASURES),
+            measures=STUDY,
             references=REFERENCES,
         ),
     }
@@ -136,7 +136,7 @@ class Experiment:
         train_size: number of training images (a stratified draw, the same for all seeds), or "all"
         probe_size: number of held-out test images on which representations are taken
         views: how activations become matrices: some of `representations.VIEWS`
-        measures: some of `measures.MEASURES`
+        measures: some of `measures.MEASURES`; the profiles but quick compute `measures.STUDY`
         references: what each level is compared with: some of `comparison.REFERENCES`
 
     The others, from `batch_size` to `augmentation`, are those of `training.Recipe`.
@@ -224,20 +224,20 @@ class Experiment:
 
     def _check_numbers(self) -> None:
         spec = DATASETS.get(self.dataset)
-        self._set("rate", _number("rate", self.rate, 0, 1))
+        self._set("rate", check_number("rate", self.rate, "(0, 1)"))
         check_width(self.width, self.architecture)
         self._set("width", float(self.width))
-        self._set("levels", _whole("levels", self.levels, 0))
-        self._set("rewind_step", _whole("rewind_step", self.rewind_step, 0))
+        self._set("levels", check_whole("levels", self.levels, 0))
+        self._set("rewind_step", check_whole("rewind_step", self.rewind_step, 0))
         for flag in ("one_shot", "keep_output"):
             if not isinstance(getattr(self, flag), bool):
                 raise InputError(f"{flag}: {shown(getattr(self, flag))} is neither True nor False")
         if self.train_size != ALL:
             most = (spec.train_size, "training images") if spec else ()
-            self._set("train_size", _whole("train_size", self.train_size, 1, *most))
+            self._set("train_size", check_whole("train_size", self.train_size, 1, *most))
         most = (spec.test_size, "test images") if spec else ()
-        self._set("probe_size", _whole("probe_size", self.probe_size, 4, *most))
-        self._set("retraining_epochs", _whole("retraining_epochs", self.retraining_epochs, 1))
+        self._set("probe_size", check_whole("probe_size", self.probe_size, 4, *most))
+        self._set("retraining_epochs", check_whole("retraining_epochs", self.retraining_epochs, 1))
         for field, value in dataclasses.asdict(self.recipe()).items():
             self._set(field, value)
         if spec:
@@ -382,36 +382,12 @@ def _half(number: Any) -> Any:
     return max(1, number // 2) if isinstance(number, Integral) else number
 
 
-def _listed(field: str, values: Any) -> tuple:
-    values = (values,) if isinstance(values, str | Integral) else values
-    try:
-        values = tuple(values)
-    except TypeError:
-        raise InputError(f"{field}: {shown(values)} is not a list") from None
-    if not values:
-        raise InputError(f"{field}: none given; give at least one")
-    return values
-
-
 def _names(field: str, values: Any, choices: tuple[str, ...]) -> tuple[str, ...]:
     """The chosen names in the order of `choices`, each once."""
-    chosen = {check_choice(field, value, choices) for value in _listed(field, values)}
+    chosen = {check_choice(field, value, choices) for value in check_list(field, values)}
     return tuple(choice for choice in choices if choice in chosen)
 
 
 def _seeds(values: Any) -> tuple[int, ...]:
-    return tuple(sorted({_whole("seeds", value, 0, 2**31 - 2, "allowed") for value in _listed("seeds", values)}))
-
-
-def _whole(field: str, value: Any, low: int, high: int | None = None, of: str = "") -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
-        raise InputError(f"{field}: {shown(value)} is not a whole number of at least {low}")
-    if high is not None and value > high:
-        raise InputError(f"{field}: {value} is more than the {high:,} {of}")
-    return int(value)
-
-
-def _number(field: str, value: Any, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not low < value < high:
-        raise InputError(f"{field}: {shown(value)} is not a number between {low} and {high}, both excluded")
-    return float(value)
+    values = check_list("seeds", values)
+    return tuple(sorted({check_whole("seeds", value, 0, 2**31 - 2, "allowed") for value in values}))

@@ -8,13 +8,12 @@ each ReLU and each pool, residual blocks at their outputs, and the logits.
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simprune.errors import InputError, check_choice
+from simprune.errors import InputError, check_choice, check_number, check_whole
 
 LARGEST_WIDTH = 16.0
 # Channels that the narrowest convolution of a network has at least, if its channels lie last in memory.
@@ -55,9 +54,9 @@ def build(
     """
     check_choice("architecture", architecture, ARCHITECTURES)
     chosen = ARCHITECTURES[architecture]
-    _check_whole("channels", channels, 1)
-    _check_whole("classes", classes, 2)
-    _check_whole("seed", seed, 0)
+    check_whole("channels", channels, 1)
+    check_whole("classes", classes, 2)
+    check_whole("seed", seed, 0)
     size = _check_image_size(image_size, architecture)
     check_width(width, architecture)
     # The CPU's generator is seeded directly: torch.manual_seed would reach those of accelerators as well.
@@ -67,17 +66,12 @@ def build(
     return network
 
 
-def _check_whole(field: str, value: object, smallest: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < smallest:
-        raise InputError(f"{field}: {value!r} is not a whole number of at least {smallest}")
-
-
 def _check_image_size(image_size: object, architecture: str) -> tuple[int, int]:
     size = tuple(image_size) if isinstance(image_size, tuple | list) else (image_size, image_size)
     if len(size) != 2:
         raise InputError(f"image_size: {image_size!r} is neither a side nor (height, width)")
     for side in size:
-        _check_whole("image_size", side, 1)
+        check_whole("image_size", side, 1)
     smallest = ARCHITECTURES[architecture].min_image_size
     if min(size) < smallest:
         raise InputError(
@@ -89,9 +83,7 @@ def _check_image_size(image_size: object, architecture: str) -> tuple[int, int]:
 
 def check_width(width: object, architecture: str) -> None:
     """Raise `InputError` if an architecture can't be built in this width."""
-    number = isinstance(width, Real) and not isinstance(width, bool)
-    if not number or not 0 < width <= LARGEST_WIDTH:  # false for nan as well
-        raise InputError(f"width: {width!r} is not a number above 0 and at most {LARGEST_WIDTH:g}")
+    check_number("width", width, f"(0, {LARGEST_WIDTH:g}]")
     if width != 1 and not ARCHITECTURES[architecture].has_width:
         raise InputError(f"width: {architecture} has one width only, 1, not {width!r}")
 

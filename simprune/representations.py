@@ -145,15 +145,29 @@ class Sides:
     level: float
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """The thin SVD of Xc, cut at the numerical rank r: singular values above the first one times max(rows, columns)
+    times the machine precision."""
+
+    singular_values: Tensor  # r, descending
+    left: Tensor | None  # rows x r; None of a streamed matrix, where it is Xc @ basis
+    basis: Tensor | None = None  # columns x r, of a streamed matrix
+    loadings: Tensor | None = None  # left' Xc where columns < rows; dead columns may be missing
+
+    def shuffled(self, rows: Tensor) -> "Spectrum":
+        """With the rows in another order."""
+        return self if self.left is None else replace(self, left=self.left[rows])
+
+
 @dataclass
 class Representation:
-    """A representation, decomposed: everything that measures need of it, in float64.
+    """A representation: everything that measures need of it, in float64.
 
     Xc (rows x columns) is the view's matrix, column-centred and divided by `scale`, a power of two that no measure
-    sees and that keeps the squares of tiny and huge numbers finite. Its thin SVD is cut at the numerical rank r:
-    singular values above the first one times max(rows, columns) times the machine precision.
-
-    In a `channels` view of many positions Xc is never stored: `left` is None and left = Xc @ basis.
+    sees and that keeps the squares of tiny and huge numbers finite. Of it there is the Gram matrix where columns >=
+    rows, else Xc itself and its covariance; in a `channels` view of many positions, which is streamed and never
+    stored, the covariance alone. The decomposition, `spectrum`, is made when it is first asked for.
     """
 
     view: str
@@ -162,15 +176,47 @@ class Representation:
     columns: int
     dead: int  # columns that are constant, exactly
     scale: float
-    singular_values: Tensor  # r, descending
-    left: Tensor | None  # rows x r
-    basis: Tensor | None = None  # columns x r
-    centre: Tensor | None = None  # columns: the means of a streamed matrix / scale
-    loadings: Tensor | None = None  # left' Xc where columns < rows; dead columns may be missing
     gram: Tensor | None = None  # Xc Xc' once it was made, until `forget_gram`
     sides: Sides | None = None  # where columns >= rows
+    centred: Tensor | None = None  # Xc without its dead columns, where columns < rows, until it is decomposed
+    covariance: Tensor | None = None  # Xc' Xc, where columns < rows, until it is decomposed
+    centre: Tensor | None = None  # columns: the means of a streamed matrix / scale
     drawn: "Representation | None" = None  # some of the rows, where all are too many for rows x rows
-    features: dict[Callable, object] = field(default_factory=dict)
+    features: dict[tuple, object] = field(default_factory=dict)
+    decomposed: Spectrum | None = None  # `spectrum`, once it was made
+
+    @property
+    def constant(self) -> bool:
+        """Whether every column is constant, so that nothing is left to compare."""
+        return self.dead == self.columns
+
+    @property
+    def streamed(self) -> bool:
+        return self.centre is not None
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """The decomposition: one symmetric eigenproblem of size min(rows, columns), and passes where it is graded."""
+        if self.decomposed is None:
+            self.decomposed = _spectrum(self)
+            self.centred = self.covariance = None
+        return self.decomposed
+
+    @property
+    def singular_values(self) -> Tensor:
+        return self.spectrum.singular_values
+
+    @property
+    def left(self) -> Tensor | None:
+        return self.spectrum.left
+
+    @property
+    def basis(self) -> Tensor | None:
+        return self.spectrum.basis
+
+    @property
+    def loadings(self) -> Tensor | None:
+        return self.spectrum.loadings
 
     @property
     def rank(self) -> int:
@@ -196,21 +242,36 @@ class Representation:
         """The rows to take for work on pairs of rows: those drawn, or all."""
         return self.drawn or self
 
-    def feature(self, build: Callable[["Representation"], object]) -> object:
-        """build(self), computed once."""
-        if build not in self.features:
-            self.features[build] = build(self)
-        return self.features[build]
+    def feature(self, build: Callable[..., object], *constants: object) -> object:
+        """build(self, *constants), computed once."""
+        key = (build, *constants)
+        if key not in self.features:
+            self.features[key] = build(self, *constants)
+        return self.features[key]
+
+    @property
+    def factor(self) -> Tensor:
+        """A matrix whose products of rows are those of Xc: Xc itself, or its principal coordinates."""
+        return self.centred if self.centred is not None else self.left_vectors() * self.singular_values
+
+    @property
+    def power(self) -> float:
+        """|Xc Xc'|^2, the sum of the squared variances of the principal directions."""
+        if self.decomposed is not None:
+            return float((self.variances**2).sum())
+        return float((self.covariance if self.gram is None else self.gram).norm() ** 2)
 
     def centred_gram(self) -> Tensor:
         """Xc Xc', rows x rows; kept until `forget_gram`."""
         if self.gram is None:
-            self.gram = outer_gram(self.left * self.singular_values)
+            self.gram = outer_gram(self.factor)
         return self.gram
 
     def forget_gram(self) -> None:
-        """Give back the memory of the Gram matrix; it is made again from the SVD where it is asked for again."""
-        self.paired.gram = self.gram = None
+        """Give back the memory of the Gram matrix where it can be made again from what is left."""
+        for representation in (self, self.paired):
+            if representation.decomposed is not None or representation.centred is not None:
+                representation.gram = None
 
     def forget_activations(self) -> None:
         """Give back the activations and keep their shape; what needs them can't be computed any more."""
@@ -241,20 +302,22 @@ class Representation:
         return replace(
             self,
             activations=self.activations[order],
-            left=None if self.left is None else self.left[rows],
-            gram=None,
+            gram=self.gram[rows[:, None], rows] if self.decomposed is None and self.gram is not None else None,
             sides=None,
+            centred=None if self.centred is None else self.centred[rows],
+            decomposed=None if self.decomposed is None else self.decomposed.shuffled(rows),
             drawn=None if self.drawn is None else self.drawn.shuffled(generator),
             features={build: made.shuffled(rows) for build, made in self.features.items()},
         )
 
 
 def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Representation:
-    """Decompose one view of activations, n x p, n x t x d or n x c x h x w, finite, of any float dtype and device.
+    """One view of activations, n x p, n x t x d or n x c x h x w, finite, of any float dtype and device.
 
-    Costs min(n, p)^2 max(n, p) operations for the Gram matrix or the covariance and one symmetric eigenproblem of
-    size min(n, p). Needs, on top of the activations, float64 blocks of 16 MB (at least one channel of all inputs)
-    and a few matrices of that size, or n x p where p < n: to compare n = 5,000, p = 65,536 with all measures, 2.5 GB.
+    Costs min(n, p)^2 max(n, p) operations for the Gram matrix or the covariance, and, where the decomposition is
+    asked for, one symmetric eigenproblem of size min(n, p). Needs, on top of the activations, float64 blocks of 16 MB
+    (at least one channel of all inputs) and a few matrices of that size, or n x p where p < n: to compare n = 5,000,
+    p = 65,536 with all measures, 2.5 GB.
     Squares lose half of the digits, so directions far below the largest are found in further passes over what the
     larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many.
     """
@@ -297,8 +360,8 @@ def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int)
 
 
 def _decompose_wide(matrix: Tensor, scale: float, level: float) -> dict[str, object]:
-    """From the Gram matrix, in one pass over the columns."""
-    rows, columns = len(matrix), math.prod(matrix.shape[1:])
+    """The Gram matrix, in one pass over the columns."""
+    rows = len(matrix)
     gram = matrix.new_zeros((rows, rows), dtype=torch.float64)
     along, sums = gram.new_zeros(rows), gram.new_zeros(rows)
     spread = total = 0.0
@@ -310,15 +373,11 @@ def _decompose_wide(matrix: Tensor, scale: float, level: float) -> dict[str, obj
         total += float(means.sum())
         _add_outer(gram, centred)
     _mirror(gram)
-    left, singular_values = _left_vectors(
-        gram, lambda: (centred for centred, _ in _centred_columns(matrix, scale)), columns * EPS
-    )
-    sides = Sides(along, sums + total, spread, level)
-    return {"gram": gram, "sides": sides, "left": left, "singular_values": singular_values}
+    return {"gram": gram, "sides": Sides(along, sums + total, spread, level)}
 
 
 def _decompose_narrow(matrix: Tensor, scale: float, alive: Tensor) -> dict[str, object]:
-    """From the covariance of the columns that are `alive`; the others would cost passes and add nothing."""
+    """The columns that are `alive`, centred, and their covariance; the others would cost passes and add nothing."""
     centred = matrix.new_empty((len(matrix), int(alive.sum())), dtype=torch.float64)
     seen = start = 0
     for block, _ in _centred_columns(matrix, scale):
@@ -327,16 +386,26 @@ def _decompose_narrow(matrix: Tensor, scale: float, alive: Tensor) -> dict[str, 
         end = start + int(kept.sum())
         centred[:, start:end] = block if end - start == len(kept) else block[:, kept]
         start = end
-    basis, singular_values = _whitening(
-        lambda first, second: (centred @ first).T @ (centred @ second),
-        centred.T @ centred,
-        len(matrix) * EPS,
-    )
-    return {
-        "left": centred @ basis,
-        "singular_values": singular_values,
-        "loadings": (basis * singular_values**2).T,
-    }
+    return {"centred": centred, "covariance": outer_gram(centred.T)}
+
+
+def _spectrum(representation: Representation) -> Spectrum:
+    """The thin SVD from the Gram matrix or the covariance, and from passes over Xc."""
+    rows, columns, centred = representation.rows, representation.columns, representation.centred
+    if columns >= rows:
+        gram = representation.centred_gram()
+        left, singular_values = _left_vectors(gram, representation.centred_columns, columns * EPS)
+        return Spectrum(singular_values, left)
+
+    def moments(first: Tensor, second: Tensor) -> Tensor:
+        blocks = representation.centred_rows() if centred is None else (centred,)
+        return sum((block @ first).T @ (block @ second) for block in blocks)
+
+    basis, singular_values = _whitening(moments, representation.covariance, rows * EPS)
+    loadings = (basis * singular_values**2).T
+    if centred is None:
+        return Spectrum(singular_values, None, basis, loadings)
+    return Spectrum(singular_values, centred @ basis, loadings=loadings)
 
 
 def outer_gram(factor: Tensor) -> Tensor:
@@ -361,13 +430,13 @@ def _mirror(gram: Tensor) -> None:
 
 def _bands(rows: int) -> Iterator[tuple[int, int]]:
     """Where each band of rows starts and ends."""
-    height = -(-rows // BANDS)
+    height = max(1, -(-rows // BANDS))
     for start in range(0, rows, height):
         yield start, min(start + height, rows)
 
 
 def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
-    """Decompose the `channels` view from covariances of channels alone."""
+    """The `channels` view, from covariances of channels alone."""
     inputs, columns = activations.shape[:2]
     rows = inputs * positions(activations)
     low, high = activations.amin((0, 2, 3)).double(), activations.amax((0, 2, 3)).double()
@@ -377,12 +446,6 @@ def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
     for _ in range(2):
         total = sum(block.sum(0) for block in _centred_rows(activations, scale, centre))
         centre = torch.where(low == high, centre, centre + total / rows)
-
-    def moments(first: Tensor, second: Tensor) -> Tensor:
-        return sum((block @ first).T @ (block @ second) for block in _centred_rows(activations, scale, centre))
-
-    covariance = sum(block.T @ block for block in _centred_rows(activations, scale, centre))
-    basis, singular_values = _whitening(moments, covariance, rows * EPS)
     drawn = activations.movedim(1, -1)
     chosen = _draw(rows, DRAWN_POSITIONS, seed).to(activations.device)
     drawn = drawn[chosen // positions(activations), *_grid(chosen, activations)]
@@ -393,11 +456,8 @@ def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
         columns=columns,
         dead=int((low == high).sum()),
         scale=scale,
-        singular_values=singular_values,
-        left=None,
-        basis=basis,
+        covariance=sum(block.T @ block for block in _centred_rows(activations, scale, centre)),
         centre=centre,
-        loadings=(basis * singular_values**2).T,
         drawn=_decompose_matrix(drawn, drawn, "flatten", seed),
     )
 

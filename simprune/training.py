@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import torch
@@ -22,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from simprune.data import AUGMENTATIONS, Dataset, augment, normalise
-from simprune.errors import InputError, check_choice, shown
+from simprune.errors import InputError, check_choice, check_number, check_whole, shown
 
 SCHEDULES = ("step", "cosine", "linear")
 STEP_MILESTONES = (0.5, 0.75)  # shares of the training run at which the learning rate falls to a tenth
@@ -53,15 +52,9 @@ class Recipe:
 
     def __post_init__(self):
         for field in ("epochs", "batch_size"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise InputError(f"{field}: {shown(value)} is not a whole number of at least 1")
-            object.__setattr__(self, field, int(value))
+            object.__setattr__(self, field, check_whole(field, getattr(self, field), 1))
         for field in ("learning_rate", "momentum", "weight_decay"):
-            value = getattr(self, field)
-            if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
-                raise InputError(f"{field}: {shown(value)} is not a number in [0, 1)")
-            object.__setattr__(self, field, float(value))
+            object.__setattr__(self, field, check_number(field, getattr(self, field), "[0, 1)"))
         if self.learning_rate == 0:
             raise InputError("learning_rate: 0 would leave the network as it is; give a number above 0 and below 1")
         check_choice("schedule", self.schedule, SCHEDULES)

@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 
 from simprune import compare
-from simprune.comparison import shuffled_null
 from simprune.measures.released import released_scores
 
 MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "debiased_linear_cka", "nbs", "procrustes_distance", "gulp")
@@ -120,7 +119,7 @@ def study(pairs, shuffles=10):
     for level, (x, y) in enumerate(pairs, start=1):
         place = {"seed": 0, "level": level, "density": density(level), "layer": "conv1_relu", "layer_index": 0}
         for view in VIEWS:
-            table = shuffled_null(x, y, list(FAIR), view=view, shuffles=shuffles)
+            table = compare(x, y, list(FAIR), view=view, permutations=shuffles)
             for measure, row in table.iterrows():
                 where = {**place, "reference": "dense", "view": view, "measure": measure}
                 rows.append({**where, "value": row["value"], "status": "ok", "note": ""})

@@ -7,6 +7,7 @@ import itertools
 import math
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import spearmanr
 
@@ -40,12 +41,12 @@ def mean_squared_cca(X, Y):
     return (canonical_correlations(X, Y) ** 2).mean()
 
 
-def svcca(X, Y):
+def svcca(X, Y, share=0.99):
     kept = []
     for Z in (X, Y):
         U, s, _ = thin_svd(Z)
         k = 1
-        while (s[:k] ** 2).sum() < 0.99 * (s**2).sum():
+        while (s[:k] ** 2).sum() < share * (s**2).sum():
             k += 1
         kept.append(U[:, :k])
     return np.linalg.svd(kept[0].T @ kept[1], compute_uv=False).mean()
@@ -90,18 +91,27 @@ def linear_cka_of_features(X, Y):
     return np.linalg.norm(X.T @ Y) ** 2 / (np.linalg.norm(X.T @ X) * np.linalg.norm(Y.T @ Y))
 
 
-def debiased_linear_cka(X, Y):
+def hsic_1(X, Y):
     """Song et al. 2012: Gram matrices with zeroed diagonals."""
-
-    def hsic(K, L):
-        n, one = len(K), np.ones(len(K))
-        terms = np.trace(K @ L) + (one @ K @ one) * (one @ L @ one) / ((n - 1) * (n - 2))
-        return (terms - 2 / (n - 2) * (one @ K @ L @ one)) / (n * (n - 3))
-
     K, L = (Z @ Z.T for Z in (centred(X), centred(Y)))
     for gram in (K, L):
         np.fill_diagonal(gram, 0)
-    return hsic(K, L) / math.sqrt(hsic(K, K) * hsic(L, L))
+    n, one = len(K), np.ones(len(K))
+    terms = np.trace(K @ L) + (one @ K @ one) * (one @ L @ one) / ((n - 1) * (n - 2))
+    return (terms - 2 / (n - 2) * (one @ K @ L @ one)) / (n * (n - 3))
+
+
+def debiased_linear_cka(X, Y):
+    return hsic_1(X, Y) / math.sqrt(hsic_1(X, X) * hsic_1(Y, Y))
+
+
+def minibatch_cka(batches):
+    """Of pairs (X, Y), one for each batch; larger batches weigh more."""
+    cross, x, y = (
+        sum(len(X) * hsic_1(*pair(X, Y)) for X, Y in batches)
+        for pair in (lambda X, Y: (X, Y), lambda X, Y: (X, X), lambda X, Y: (Y, Y))
+    )
+    return cross / math.sqrt(x * y)
 
 
 def debiased_linear_cka_u_centred(X, Y):
@@ -136,11 +146,11 @@ def distances(X):
     return np.array([[np.linalg.norm(x - y) for y in X] for x in X])
 
 
-def rbf_cka(X, Y):
+def rbf_cka(X, Y, bandwidth=0.5):
     kernels = []
     for Z in (X, Y):
         D = distances(Z)
-        sigma = 0.5 * np.median(D[np.triu_indices(len(D), 1)])
+        sigma = bandwidth * np.median(D[np.triu_indices(len(D), 1)])
         kernels.append(np.exp(-(D**2) / (2 * sigma**2)))
     return kernel_alignment(*kernels)
 
@@ -175,6 +185,24 @@ def angular_procrustes(X, Y):
     return math.acos(min(1, nbs(X, Y)))
 
 
+def shape_metric(X, Y, alpha=0.5):
+    """By the whitened matrices: alpha X + (1 - alpha) X (X'X)^(-1/2), the mean square of the singular values 1."""
+    whitened = []
+    for Z in (X, Y):
+        U, s, Vt = thin_svd(Z)
+        whitened.append(alpha * (U * s) @ Vt / math.sqrt((s**2).mean()) + (1 - alpha) * U @ Vt)
+    cosine = np.linalg.svd(whitened[0].T @ whitened[1], compute_uv=False).sum()
+    return math.acos(min(1, cosine / (np.linalg.norm(whitened[0]) * np.linalg.norm(whitened[1]))))
+
+
+def rsa_euclidean_kendall(X, Y):
+    """Pairs of dissimilarities that both order alike less those that they order unlike, over all."""
+    vectors = [distances(Z / np.abs(Z).max())[np.triu_indices(len(Z), 1)].round(12) for Z in (X, Y)]
+    signs = [np.sign(v[:, None] - v) for v in vectors]
+    pairs = len(vectors[0]) * (len(vectors[0]) - 1)
+    return (signs[0] * signs[1]).sum() / pairs
+
+
 def rsa(X, Y):
     X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
     kept = [i for i in range(len(X)) if np.ptp(X[i]) > 0 and np.ptp(Y[i]) > 0]
@@ -196,6 +224,26 @@ def linear_regression_r2(X, Y):
     Yc = Yc / np.abs(Yc).max()
     residual = Xc - Yc @ np.linalg.lstsq(Yc, Xc, rcond=max(Yc.shape) * np.finfo(float).eps)[0]
     return 1 - np.linalg.norm(residual) ** 2 / np.linalg.norm(Xc) ** 2
+
+
+def ridge_r2(X, Y, folds=5, penalties=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)):
+    """Fold by fold, penalty by penalty, with the normal equations."""
+    X, Y = np.asarray(X, dtype=np.float64), np.asarray(Y, dtype=np.float64)
+    X, Y = X / np.abs(X).max(), Y / np.abs(Y).max()
+    count = min(folds, len(X))
+    fold = torch.randperm(len(X), generator=torch.Generator().manual_seed(0)).numpy() % count
+    scores = []
+    for penalty in penalties:
+        error = spread = 0.0
+        for number in range(count):
+            held, train = fold == number, fold != number
+            Yc, Xc = Y[train] - Y[train].mean(0), X[train] - X[train].mean(0)
+            ridge = Yc.T @ Yc + penalty * (Yc**2).sum() * np.eye(Y.shape[1])
+            predicted = (Y[held] - Y[train].mean(0)) @ np.linalg.solve(ridge, Yc.T @ Xc)
+            distance = X[held] - X[train].mean(0)
+            error, spread = error + ((distance - predicted) ** 2).sum(), spread + (distance**2).sum()
+        scores.append(1 - error / spread)
+    return max(scores)
 
 
 def gulp(X, Y, regularisation=1e-2):
@@ -227,6 +275,11 @@ def jaccard_knn(X, Y, k=10):
     return np.mean([len(a & b) / len(a | b) for a, b in zip(near_x, near_y, strict=True)])
 
 
+def mutual_knn(X, Y, k=10):
+    near_x, near_y = (cosines_and_neighbours(Z, min(k, len(X) - 1))[1] for Z in (X, Y))
+    return np.mean([len(a & b) / len(a) for a, b in zip(near_x, near_y, strict=True)])
+
+
 def second_order_cosine(X, Y, k=10):
     (C, near_x), (D, near_y) = (cosines_and_neighbours(Z, min(k, len(X) - 1)) for Z in (X, Y))
     unions = [sorted(a | b) for a, b in zip(near_x, near_y, strict=True)]
@@ -245,6 +298,14 @@ def unit_correlation(X, Y):
 def permutation_matching(X, Y):
     correlations = unit_correlations(X, Y)
     return correlations[linear_sum_assignment(-correlations)].mean()
+
+
+def soft_matching(X, Y):
+    """Copies of the units, as many of each as make the numbers equal, and their best one-to-one matching."""
+    correlations = unit_correlations(X, Y)
+    copies = math.lcm(*correlations.shape)
+    copied = correlations.repeat(copies // len(correlations), 0).repeat(copies // len(correlations.T), 1)
+    return copied[linear_sum_assignment(-copied)].mean()
 
 
 def permutation_matching_by_trying_all(X, Y):
@@ -294,13 +355,17 @@ MEASURES = {
         nbs,
         procrustes_distance,
         angular_procrustes,
+        shape_metric,
         rsa,
         distance_correlation,
         linear_regression_r2,
+        ridge_r2,
         gulp,
         jaccard_knn,
+        mutual_knn,
         second_order_cosine,
         permutation_matching,
+        soft_matching,
         unit_correlation,
     )
 }

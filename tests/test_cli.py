@@ -106,7 +106,7 @@ def test_compare_prints_the_scores_of_two_files(tmp_path, capsys):
         (["run", "lenet", "mnist"], "architecture: 'lenet' is not one of"),
         (["run", "lenet5", "mnst"], "did you mean 'mnist'"),
         (["run", "lenet5", "mnist", "--data", "nowhere"], "nowhere"),
-        (["run", "lenet5", "fashion_mnist_mini", "--rate", "2"], "rate: 2.0 is not a number between 0 and 1"),
+        (["run", "lenet5", "fashion_mnist_mini", "--rate", "2"], "rate: 2.0 is not a number above 0 and below 1"),
         (["run", "lenet5", "fashion_mnist_mini", "--rate", "x"], "Invalid value for '--rate'"),
         (
             ["run", "lenet5", "fashion_mnist_mini", "--seeds", "a,b"],

@@ -9,9 +9,11 @@ import torch
 
 from simprune import MEASURES, InputError, compare
 from simprune.comparison import COLUMNS, REFERENCES, RunComparison, Snapshot, split_status
+from simprune.measures import STUDY
 from simprune.representations import VIEWS
 
 OF_REPRESENTATIONS = [name for name, measure in MEASURES.items() if measure.subject == "representations"]
+OF_THE_STUDY = [name for name in STUDY if name in OF_REPRESENTATIONS]
 OF_OUTPUTS = [name for name, measure in MEASURES.items() if measure.subject == "outputs"]
 OF_WEIGHTS = [name for name, measure in MEASURES.items() if measure.subject == "weights"]
 CCA = ["mean_cca", "mean_squared_cca", "svcca", "pwcca", "eigenspace_overlap"]
@@ -48,7 +50,9 @@ def test_a_score_does_not_depend_on_which_others_are_computed():
     for view in VIEWS:
         together = compare(X, Y, view=view)
         for measure in OF_REPRESENTATIONS:
-            assert compare(X, Y, [measure], view=view).loc[measure].equals(together.loc[measure])
+            alone = compare(X, Y, [measure], view=view).loc[measure]
+            assert alone.value == pytest.approx(together.value[measure], abs=1e-12, nan_ok=True), measure
+            assert alone.drop("value").equals(together.loc[measure].drop("value"))
 
 
 def test_rows_are_drawn_by_the_seed_alone():
@@ -56,7 +60,14 @@ def test_rows_are_drawn_by_the_seed_alone():
     first, again, other = (compare(X, Y, view="channels", seed=seed).value for seed in (0, 0, 1))
     assert first.equals(again)
     changed = first.index[(first != other) & first.notna()]
-    assert set(changed) == {"rbf_cka", "rsa", "distance_correlation", "jaccard_knn", "second_order_cosine"}
+    assert set(changed) == {
+        "rbf_cka",
+        "rsa",
+        "distance_correlation",
+        "jaccard_knn",
+        "mutual_knn",
+        "second_order_cosine",
+    }
 
 
 def test_the_global_random_state_is_left_alone(untouched_random_state):
@@ -308,7 +319,7 @@ def test_a_level_is_a_tidy_table_with_a_row_per_score():
     assert tuple(table.columns) == COLUMNS
     keys = ["layer", "reference", "view", "measure"]
     assert not table.duplicated(keys).any()
-    per_layer = 2 * 2 * len(OF_REPRESENTATIONS)
+    per_layer = 2 * 2 * len(OF_THE_STUDY)
     assert len(table) == 3 * per_layer + 2 * len(OF_OUTPUTS) + 2 * len(OF_WEIGHTS)
     assert dict(zip(table.layer, table.layer_index, strict=True)) == {
         "conv": 0, "fc": 1, "logits": 2, "network": -1
@@ -317,7 +328,7 @@ def test_a_level_is_a_tidy_table_with_a_row_per_score():
     assert set(table.layer[table.measure.isin(OF_OUTPUTS)]) == {"logits"}
     assert set(table.view[table.measure.isin(OF_WEIGHTS)]) == {"weights"}
     triples = set(table[["reference", "view", "measure"]].itertuples(index=False, name=None))
-    assert triples == RunComparison.scores(("dense", "sibling"), ("flatten", "pooled"), MEASURES)
+    assert triples == RunComparison.scores(("dense", "sibling"), ("flatten", "pooled"), STUDY)
 
 
 def test_each_score_is_that_of_comparing_the_two_layers():
@@ -327,9 +338,17 @@ def test_each_score_is_that_of_comparing_the_two_layers():
     for reference, network in references.items():
         for layer, activations in network.activations.items():
             for view in VIEWS:
-                expected = compare(activations, snapshot(2).activations[layer], view=view, seed=5)
+                expected = compare(activations, snapshot(2).activations[layer], OF_THE_STUDY, view=view, seed=5)
                 got = table.loc[(reference, layer, view)].set_index("measure").loc[expected.index]
                 pd.testing.assert_frame_equal(got[["value", "status", "note"]], expected)
+
+
+def test_a_measure_outside_the_study_is_computed_where_it_is_asked_for():
+    asked = [name for name in OF_REPRESENTATIONS if name not in STUDY]
+    assert "mutual_knn" in asked
+    table = RunComparison({"dense": snapshot(0)}, measures=asked).level(snapshot(1)).set_index(["layer", "measure"])
+    expected = compare(snapshot(0).activations["conv"], snapshot(1).activations["conv"], asked)
+    pd.testing.assert_frame_equal(table.loc["conv"][list(expected)], expected)
 
 
 def test_the_reference_is_x_of_asymmetric_measures():
@@ -375,7 +394,7 @@ def test_only_the_measures_and_views_asked_for_are_computed():
 def test_activations_alone_are_a_network_without_weights():
     dense, level = snapshot(0).activations, snapshot(1).activations
     table = RunComparison({"dense": dense}).level(level)
-    assert set(table.measure) == {*OF_REPRESENTATIONS, "prediction_agreement", "jensen_shannon"}
+    assert set(table.measure) == {*OF_THE_STUDY, "prediction_agreement", "jensen_shannon"}
 
 
 def test_a_network_without_masks_is_not_pruned():

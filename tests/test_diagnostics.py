@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from simprune import diagnostics, pruning
-from simprune.comparison import compare, shuffled_null
+from simprune.comparison import compare
 from simprune.data import Dataset, normalise
 from simprune.diagnostics import TABLES, ProbedRun, representation_measures
 from simprune.measures import MEASURES, spectral_similarity
@@ -138,13 +138,14 @@ def nulls(run):
 def test_a_null_is_that_of_shuffled_inputs_in_every_view(run, nulls):
     table = nulls.set_index(["level", "layer", "view", "measure"]).sort_index()
     for view in VIEWS:
-        expected = shuffled_null(
-            run.made[0]["maps"], run.made[2]["maps"], view=view, shuffles=diagnostics.SHUFFLES[view], seed=run.seed
-        )
+        times = diagnostics.SHUFFLES[view]
+        names = [measure.id for measure in diagnostics.representation_measures()]
+        maps = run.made[0]["maps"], run.made[2]["maps"]
+        expected = compare(*maps, names, view=view, permutations=times, seed=run.seed)
         rows = table.loc[(2, "maps", view)].loc[expected.index]
         same(rows["null"], expected["null"])
         same(rows["null_sd"], expected["null_sd"])
-        assert (rows["shuffles"] == diagnostics.SHUFFLES[view]).all()
+        assert (rows["shuffles"] == times).all()
 
 
 def test_what_is_unrelated_scores_its_null_and_what_is_related_scores_more(run, nulls):

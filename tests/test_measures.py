@@ -1,5 +1,6 @@
 """Each measure against its definition, the identities between measures, and references elsewhere."""
 
+import inspect
 import math
 import warnings
 
@@ -11,13 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simprune import MEASURES, compare, spectral_similarity
-from simprune.comparison import shuffled_null
+from simprune import MEASURES, compare, representations, spectral_similarity
 from simprune.errors import InputError
-from simprune.measures import chance_corrected, spectral_map
+from simprune.measures import MinibatchCKA, chance_corrected, spectral_map
 from simprune.measures.core import pair_of
 from simprune.measures.distances import centred_ranks
-from simprune.measures.regression import gulp_value
+from simprune.measures.regression import gulp
 from simprune.representations import view_matrix
 
 IDS = [name for name, measure in MEASURES.items() if measure.subject == "representations"]
@@ -51,6 +51,22 @@ def rows_of_zeros():
 def graded():
     X, Y = related(50, 10, 10)
     return X * 10.0 ** -np.arange(10), Y
+
+
+def independent_pairs(count):
+    return [(related(20, 4, 1, seed=2 * k)[0], related(20, 4, 1, seed=2 * k + 1)[0]) for k in range(count)]
+
+
+def decomposing(representation, spectrum=representations._spectrum):
+    return spectrum(representation)
+
+
+@pytest.fixture
+def no_decomposition(monkeypatch):
+    def refuse(representation):
+        raise AssertionError("a decomposition was asked for")
+
+    monkeypatch.setattr(representations, "_spectrum", refuse)
 
 
 INPUTS = {
@@ -96,7 +112,7 @@ def test_every_measure_is_its_definition(name):
             warnings.simplefilter("ignore")  # of NumPy and SciPy, about what is constant
             expected = slow.MEASURES[measure](X, Y)
         # Roots of differences that are near 0 keep half of the digits.
-        tolerance = 1e-5 if measure in ("procrustes_distance", "angular_procrustes", "gulp") else 1e-8
+        tolerance = 1e-5 if MEASURES[measure].is_distance else 1e-8
         assert fast[measure] == pytest.approx(expected, abs=tolerance, nan_ok=True), measure
 
 
@@ -106,11 +122,13 @@ def test_each_view_gives_what_its_matrix_gives(view, shape):
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(shape, generator=generator).relu()
     Y = X + torch.randn(shape, generator=generator)
-    of_units = ["permutation_matching", "unit_correlation"]
+    of_units = ["permutation_matching", "soft_matching", "unit_correlation"]
     fast, flat = values(X, Y, view=view), values(view_matrix(X, view), view_matrix(Y, view))
+    if view == "channels":  # the folds are of inputs, not of positions
+        of_units.append("ridge_r2")
     assert fast.drop(of_units).to_numpy() == pytest.approx(flat.drop(of_units).to_numpy(), abs=1e-10)
     units = [view_matrix(Z, "pooled" if view == "pooled" else "channels") for Z in (X, Y)]
-    for measure in of_units:
+    for measure in of_units[:3]:
         assert fast[measure] == pytest.approx(slow.MEASURES[measure](*units), abs=1e-10)
 
 
@@ -121,15 +139,15 @@ def test_the_streamed_channels_view_gives_what_its_matrix_gives():
     X, Y = X + 100, Y - 50
     matrices = [view_matrix(Z, "channels") for Z in (X, Y)]
     table = compare(X, Y, view="channels")
-    exact = [name for name in IDS if MEASURES[name].family in ("cca", "shape", "regression")]
-    for measure in [*exact, "permutation_matching"]:
+    exact = [name for name in IDS if MEASURES[name].family in ("cca", "shape", "regression") and name != "ridge_r2"]
+    for measure in [*exact, "permutation_matching", "soft_matching"]:
         assert table.value[measure] == pytest.approx(slow.MEASURES[measure](*matrices), abs=1e-8), measure
     assert table.value["linear_cka"] == pytest.approx(slow.linear_cka_of_features(*matrices), abs=1e-10)
     debiased = slow.debiased_linear_cka_of_features(*matrices)
     assert table.value["debiased_linear_cka"] == pytest.approx(debiased, abs=1e-10)
     drawn = table[table.note.str.contains("on 2000 of 2560 rows")]
     assert set(drawn.index) == {
-        "rbf_cka", "rsa", "distance_correlation", "jaccard_knn", "second_order_cosine"
+        "rbf_cka", "rsa", "distance_correlation", "jaccard_knn", "mutual_knn", "second_order_cosine"
     }  # fmt: skip
     assert drawn.status.eq("ok").all()
 
@@ -145,6 +163,53 @@ def test_a_large_nuclear_norm_is_that_of_the_svd():
 def test_matching_is_the_best_of_all_matchings():
     X, Y = related(20, 4, 6)
     assert values(X, Y)["permutation_matching"] == pytest.approx(slow.permutation_matching_by_trying_all(X, Y))
+
+
+def test_soft_matching_counts_every_unit_and_is_the_best_matching_of_equally_many():
+    X, Y = related(50, 6, 6)
+    same = values(X, Y)
+    assert same["soft_matching"] == pytest.approx(same["permutation_matching"])
+    doubled = values(X, np.repeat(X, 2, axis=1))  # two partners each
+    assert doubled["soft_matching"] == pytest.approx(1)
+    more = values(X, np.hstack([X, related(50, 1, 1, seed=3)[0]]))
+    assert more["permutation_matching"] == pytest.approx(1) and more["soft_matching"] < 0.9
+
+
+def test_shape_metrics_run_from_cca_to_procrustes():
+    for name in ("random", "both wide", "unequal widths", "scales 1e-12 and 1e12"):
+        X, Y = INPUTS[name]()
+        angle = [values(X, Y, ["shape_metric"], options={"shape_metric": {"alpha": a}})["shape_metric"] for a in (0, 1)]
+        assert math.cos(angle[0]) == pytest.approx(spectral_similarity(X, Y, 0, 1), abs=1e-10)
+        assert angle[1] == pytest.approx(values(X, Y)["angular_procrustes"], abs=1e-10)
+    wide = compare(*INPUTS["both wide"](), options={"shape_metric": {"alpha": 0}})
+    assert tuple(wide.loc["shape_metric", ["status", "note"]]) == ("degenerate", "alpha = 0.0; p >= n")
+
+
+@given(seed=st.integers(0, 2**31), alpha=st.floats(0, 1))
+@settings(max_examples=20, deadline=None)
+def test_shape_metrics_obey_the_triangle_inequality(seed, alpha):
+    X, Y = related(20, 5, 7, seed=seed)
+    Z = related(20, 6, 1, seed=seed + 1)[0]
+    option = {"shape_metric": {"alpha": alpha}}
+    xy, yz, xz = (values(*pair, ["shape_metric"], options=option)["shape_metric"] for pair in ((X, Y), (Y, Z), (X, Z)))
+    assert xz <= xy + yz + 1e-9
+
+
+def test_ridge_regression_does_not_take_many_columns_for_prediction():
+    """In-sample R² of unrelated data is 1 with as many columns as inputs."""
+    X, Y = related(60, 5, 1)[0], related(60, 100, 1, seed=1)[0]
+    scores = values(X, Y)
+    assert scores["linear_regression_r2"] == 1 and -0.5 < scores["ridge_r2"] < 0.1
+    predicted = values(*related(300, 5, 8, noise=0.1))
+    assert predicted["ridge_r2"] > 0.9
+
+
+def test_positions_of_an_input_are_predicted_together():
+    """Maps that are the same at every position would be known from the training rows."""
+    X = np.repeat(np.random.default_rng(0).standard_normal((30, 3, 1, 1)), 9, axis=2)
+    Y = np.repeat(np.random.default_rng(1).standard_normal((30, 40, 1, 1)), 9, axis=2)
+    for shape in ((30, -1, 3, 3), (30, -1, 9, 1)):
+        assert values(X.reshape(shape), Y.reshape(shape), ["ridge_r2"], view="channels")["ridge_r2"] < 0.1
 
 
 def test_more_units_than_can_be_matched_have_a_status():
@@ -175,6 +240,146 @@ def test_pwcca_does_not_hang_on_how_tied_variates_are_rotated():
 def test_equal_values_share_their_ranks():
     values = torch.tensor([0.5, 0.1, 0.5, 0.9, 0.5, 0.1], dtype=torch.float64)
     assert (centred_ranks(values) + 3.5).tolist() == scipy.stats.rankdata(values).tolist()
+
+
+@pytest.mark.parametrize(
+    ("measure", "options", "expected"),
+    [
+        ("svcca", {"share": 0.6}, lambda X, Y: slow.svcca(X, Y, 0.6)),
+        ("rbf_cka", {"bandwidth": 2.0}, lambda X, Y: slow.rbf_cka(X, Y, 2.0)),
+        ("gulp", {"regularisation": 0.3}, lambda X, Y: slow.gulp(X, Y, 0.3)),
+        ("jaccard_knn", {"neighbours": 3}, lambda X, Y: slow.jaccard_knn(X, Y, 3)),
+        ("mutual_knn", {"neighbours": 3}, lambda X, Y: slow.mutual_knn(X, Y, 3)),
+        ("second_order_cosine", {"neighbours": 3}, lambda X, Y: slow.second_order_cosine(X, Y, 3)),
+        ("shape_metric", {"alpha": 0.2}, lambda X, Y: slow.shape_metric(X, Y, 0.2)),
+        ("ridge_r2", {"folds": 3, "penalties": [0.5, 2]}, lambda X, Y: slow.ridge_r2(X, Y, 3, (0.5, 2))),
+        ("rsa", {"dissimilarity": "euclidean", "comparison": "kendall"}, slow.rsa_euclidean_kendall),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", ["random", "both wide", "unequal widths", "duplicated inputs", "scales 1e-12 and 1e12"]
+)
+def test_every_constant_can_be_chosen_and_is_named_beside_the_score(name, measure, options, expected):
+    X, Y = INPUTS[name]()
+    table = compare(X, Y, [measure, "mean_cca"], options={measure: options})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert table.value[measure] == pytest.approx(expected(X, Y), abs=1e-7)
+    for option, value in options.items():
+        shown = tuple(map(float, value)) if isinstance(value, list) else value
+        assert f"{option} = {shown}" in table.note[measure]
+        assert table.attrs["options"][measure][option] == shown
+    assert " = " not in table.note["mean_cca"]
+
+
+@pytest.mark.parametrize("measure", [name for name in IDS if MEASURES[name].options])
+def test_the_options_of_a_measure_are_the_constants_of_its_score(measure):
+    parameters = dict(list(inspect.signature(MEASURES[measure].score).parameters.items())[1:])
+    options = MEASURES[measure].options
+    assert {name: parameter.default for name, parameter in parameters.items()} == MEASURES[measure].constants
+    for name, option in options.items():
+        assert option.check(name, option.default) == option.default
+        with pytest.raises(InputError, match=f"^{name}: "):
+            option.check(name, -3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"svca": {"share": 0.9}}, "options: 'svca' is not one of .* did you mean 'svcca'"),
+        ({"svcca": {"shares": 0.9}}, "options of svcca: 'shares' is not one of share; did you mean 'share'"),
+        ({"svcca": {"share": 1.5}}, "share: 1.5 is not a number above 0 and at most 1"),
+        ({"svcca": {"share": math.nan}}, "share: nan is not a number"),
+        ({"svcca": 0.9}, "options: 0.9 is not a dictionary of options of svcca"),
+        ({"nbs": {"share": 0.9}}, "options: nbs has none"),
+        ({"rsa": {"comparison": "pearson"}}, "comparison: 'pearson' is not one of spearman, kendall"),
+        ({"jaccard_knn": {"neighbours": 2.5}}, "neighbours: 2.5 is not a whole number of at least 1"),
+        ({"ridge_r2": {"penalties": []}}, "penalties: .. is not a list of numbers"),
+        ([("svcca", 1)], "options: .* is not a dictionary of measures and their options"),
+    ],
+)
+def test_options_that_are_not_there_are_refused_in_one_sentence(options, message):
+    with pytest.raises(InputError, match=message):
+        compare(*related(30, 6, 5), options=options)
+
+
+@pytest.mark.parametrize(
+    ("shape", "view"),
+    [((30, 8), "flatten"), ((30, 50), "flatten"), ((30, 4, 3, 3), "channels"), ((40, 4, 8, 8), "channels")],
+)
+def test_measures_say_whether_they_need_the_decomposition(shape, view, monkeypatch):
+    """Those that do not are what they are without it, on their own."""
+    X, Y = np.random.default_rng(0).standard_normal((2, *shape))
+    together, asked = compare(X, Y, view=view), []
+    monkeypatch.setattr(representations, "_spectrum", lambda side: asked.append(side) or decomposing(side))
+    for measure in IDS:
+        asked.clear()
+        table = compare(X, Y, [measure], view=view)
+        assert table.value[measure] == pytest.approx(together.value[measure], abs=1e-12, nan_ok=True), measure
+        if not MEASURES[measure].decomposes:
+            assert not asked and table.attrs["X"]["rank"] is None, measure
+        elif measure != "ridge_r2":  # which takes the matrix itself where it is narrow
+            assert asked, measure
+
+
+@pytest.mark.parametrize("shapes", [((30, 8), (30, 50)), ((30, 50), (30, 8)), ((30, 40), (30, 50)), ((30, 8), (30, 9))])
+def test_cka_of_products_is_that_of_spectra(shapes):
+    X, Y = (np.random.default_rng(seed).standard_normal(shape) for seed, shape in enumerate(shapes))
+    alone = values(X + 1e4, Y * 1e-9, ["linear_cka", "debiased_linear_cka"])
+    spectra = values(X + 1e4, Y * 1e-9, ["mean_cca", "linear_cka", "debiased_linear_cka"])[1:]
+    assert alone.to_numpy() == pytest.approx(spectra.to_numpy(), abs=1e-12)
+    assert alone["linear_cka"] == pytest.approx(slow.linear_cka(X, Y), abs=1e-10)
+    assert alone["debiased_linear_cka"] == pytest.approx(slow.debiased_linear_cka(X, Y), abs=1e-10)
+
+
+# From batches -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_minibatch_cka_is_the_ratio_of_sums_over_batches(dtype):
+    X, Y, Z = (z.astype(dtype) for z in (*related(70, 300, 20), related(70, 9, 1, seed=5)[0] + 1e4))
+    batches = MinibatchCKA()
+    places = [slice(0, 30), slice(30, 52), slice(52, 67), slice(67, 70)]
+    for place in places:
+        batches.add(
+            [torch.from_numpy(X[place]).reshape(-1, 3, 10, 10), torch.from_numpy(Z[place])],
+            [torch.from_numpy(Y[place])],
+        )
+    assert (batches.inputs, batches.left_out) == (67, 3)
+    scores, errors = batches.finish()
+    tolerance = 1e-5 if dtype == np.float32 else 1e-10
+    for row, layer in enumerate((X, Z)):
+        expected = slow.minibatch_cka([(layer[place], Y[place]) for place in places[:3]])
+        assert float(scores[row, 0]) == pytest.approx(expected, abs=tolerance)
+        # The jackknife: without each batch once.
+        without = [
+            slow.minibatch_cka([(layer[place], Y[place]) for place in places[:3] if place is not out])
+            for out in places[:3]
+        ]
+        assert float(errors[row, 0]) == pytest.approx(math.sqrt(2) * np.std(without), abs=tolerance)
+
+
+def test_minibatch_cka_is_near_that_of_all_inputs_within_its_error():
+    X, Y = related(2000, 30, 30)
+    batches = MinibatchCKA()
+    for x, y in zip(torch.from_numpy(X).split(100), torch.from_numpy(Y).split(100), strict=True):
+        batches.add([x, y], [x, y])
+    scores, errors = batches.finish()
+    assert float(errors[0, 1]) < 0.05
+    assert abs(float(scores[0, 1]) - slow.debiased_linear_cka_of_features(X, Y)) < 4 * float(errors[0, 1])
+    assert scores.diagonal().tolist() == pytest.approx([1, 1]) and float(errors[0, 0]) < 1e-6
+
+
+def test_a_minibatch_estimate_needs_batches_of_the_same_inputs_and_a_variance():
+    X = torch.from_numpy(related(10, 4, 4)[0])
+    batches = MinibatchCKA()
+    with pytest.raises(InputError, match="batch: none has 4 inputs"):
+        batches.finish()
+    with pytest.raises(InputError, match=r"batch: layers have other numbers of inputs: \[9, 10\]"):
+        batches.add([X], [X[:9]])
+    batches.add([X, torch.ones(10, 3)], [X])
+    scores, errors = batches.finish()
+    assert float(scores[0, 0]) == pytest.approx(1) and scores[1].isnan().all() and errors.isnan().all()
 
 
 # Identities ---------------------------------------------------------------------------------------------------------
@@ -217,7 +422,7 @@ class TestIdentities:
         pair = pair_of(*INPUTS[name]())
         ranks = pair.x.rank + pair.y.rank
         shared = (slow.canonical_correlations(*INPUTS[name]()) ** 2).sum()
-        assert gulp_value(pair, 1e-13) ** 2 == pytest.approx(ranks - 2 * shared, abs=1e-6)
+        assert gulp(pair, 1e-13).value ** 2 == pytest.approx(ranks - 2 * shared, abs=1e-6)
 
     def test_the_spectral_family_holds_cka_nbs_and_cca(self, name):
         X, Y = INPUTS[name]()
@@ -265,11 +470,6 @@ def test_a_constant_representation_has_no_spectral_similarity():
         spectral_similarity(X, np.ones((30, 3)), 1, 1)
 
 
-def test_gulp_refuses_a_negative_regularisation():
-    with pytest.raises(InputError, match="regularisation: -1"):
-        gulp_value(pair_of(*related(30, 8, 6)), -1)
-
-
 # What a score says --------------------------------------------------------------------------------------------------
 
 
@@ -279,7 +479,9 @@ def test_a_representation_is_most_similar_to_itself(name):
     table = compare(X, X.copy())
     for measure in IDS:
         best = MEASURES[measure].best
-        if measure == "unit_correlation" or measure == "permutation_matching":
+        if measure == "ridge_r2":  # predicts what it has not seen, so that it is below 1
+            continue
+        if MEASURES[measure].family == "matching":
             best = 1 - np.mean((X == X[0]).all(0))  # dead units correlate 0
         if measure == "second_order_cosine":
             best = 1 - np.mean((X == 0).all(1))  # inputs without a pattern have no cosine
@@ -315,7 +517,7 @@ def test_asymmetric_measures_are_asymmetric(measure):
 
 def test_unrelated_data_with_few_columns_are_near_their_null():
     X, Y = related(300, 4, 4)[0], related(300, 4, 4, seed=1)[0]
-    table = shuffled_null(X, Y, shuffles=30)
+    table = compare(X, Y, permutations=30)
     assert (abs(table.value - table.null) < 4 * table.null_sd + 1e-12).all()
     expected = {
         "mean_squared_cca": 4 / 299,
@@ -348,50 +550,76 @@ def test_half_of_the_debiased_scores_of_unrelated_data_are_negative():
     assert 8 <= sum(score < 0 for score in scores) <= 32
 
 
-def test_a_wide_gaussian_kernel_makes_linear_cka_of_rbf_cka(monkeypatch):
-    from simprune.measures import kernels
-
+def test_a_wide_gaussian_kernel_makes_linear_cka_of_rbf_cka():
     X, Y = related(50, 5, 5)
     linear, gaussian = values(X, Y)[["linear_cka", "rbf_cka"]]
-    monkeypatch.setattr(kernels, "BANDWIDTH", 100)
     assert abs(gaussian - linear) > 0.01
-    assert values(X, Y)["rbf_cka"] == pytest.approx(linear, abs=1e-3)
+    wide = values(X, Y, ["rbf_cka"], options={"rbf_cka": {"bandwidth": 100}})
+    assert wide["rbf_cka"] == pytest.approx(linear, abs=1e-3)
 
 
 # Chance -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_shuffled_null_is_the_mean_of_scores_of_shuffled_inputs():
+def test_the_null_is_of_scores_of_permuted_inputs():
     X, Y = related(40, 6, 5)
-    table = shuffled_null(X, Y, shuffles=3, seed=7)
+    table = compare(X, Y, permutations=3, seed=7)
     generator = torch.Generator().manual_seed(7)
     orders = [torch.randperm(40, generator=generator).numpy() for _ in range(3)]
     scores = [compare(X, Y[order]).value for order in orders]
     defined = table.index[table.value.notna()]
     assert table.null[defined].to_numpy() == pytest.approx(np.mean(scores, 0)[table.value.notna()], abs=1e-9)
     assert table.null_sd[defined].to_numpy() == pytest.approx(np.std(scores, 0)[table.value.notna()], abs=1e-9)
+    for measure in defined:
+        best, null = MEASURES[measure].best, np.array([score[measure] for score in scores])
+        as_near = abs(best - null) <= abs(best - table.value[measure])
+        assert table.p_value[measure] == (1 + as_near.sum()) / 4
+        expected = (table.value[measure] - null.mean()) / (best - null.mean())
+        assert table.calibrated[measure] == pytest.approx(expected)
+    undefined = table[table.value.isna()]
+    assert list(undefined.index) == ["unit_correlation"]
+    assert undefined[["p_value", "null", "null_sd", "calibrated"]].isna().all(axis=None)
+
+
+def test_p_values_of_unrelated_data_are_spread_and_those_of_related_data_are_the_least_there_are():
+    unrelated = [compare(*pair, ["rsa"], permutations=19).p_value["rsa"] for pair in independent_pairs(40)]
+    assert 0.3 < np.mean(unrelated) < 0.7 and min(unrelated) >= 0.05
+    assert (compare(*related(60, 4, 4, noise=0.1), permutations=19).p_value == 0.05).all()
+    forced = compare(*related(10, 20, 20), ["mean_cca"], permutations=9)
+    assert forced.p_value["mean_cca"] == 1
 
 
 @pytest.mark.parametrize("view", ["flatten", "channels", "pooled"])
 @pytest.mark.parametrize("shape", [(40, 3, 3, 3), (40, 3, 8, 8)])
-def test_a_shuffled_null_of_features_made_before_is_that_of_shuffled_inputs(view, shape):
+def test_a_null_of_features_made_before_is_that_of_permuted_inputs(view, shape):
     """The null reorders what was derived from Y; here it is derived afresh."""
     generator = torch.Generator().manual_seed(0)
     X, Y = torch.randn((2, *shape), generator=generator).relu()
+    # Folds of ridge regression are of inputs by their place; the others take ties in the order of inputs.
     measures = [name for name in IDS if not name.endswith(("knn", "cosine", "rsa"))]
     if view == "channels" and shape[2] == 8:  # the rest is on drawn rows in an order of their own
         measures = [name for name in measures if name not in ("rbf_cka", "distance_correlation")]
-    table = shuffled_null(X, Y, measures, view=view, shuffles=1, seed=3)
+    table = compare(X, Y, measures, view=view, permutations=1, seed=3)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
     expected = compare(X, Y[order], measures, view=view).value
     assert table.null.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-9)
 
 
-def test_a_null_that_nothing_can_tell_from_the_best_gives_no_corrected_value():
+def test_a_null_that_nothing_can_tell_from_the_best_gives_no_calibrated_value():
     X, Y = related(10, 20, 20)
-    table = shuffled_null(X, Y, ["mean_cca", "linear_cka"], shuffles=2)
-    assert math.isnan(table.corrected["mean_cca"])
-    assert table.corrected["linear_cka"] < table.value["linear_cka"]
+    table = compare(X, Y, ["mean_cca", "linear_cka"], permutations=2)
+    assert math.isnan(table.calibrated["mean_cca"])
+    assert table.calibrated["linear_cka"] < table.value["linear_cka"]
+
+
+@pytest.mark.parametrize("shape", [(40, 6), (20, 30), (40, 3, 8, 8)])
+def test_a_null_needs_no_decomposition_where_the_score_needs_none(shape, no_decomposition):
+    X, Y = np.random.default_rng(0).standard_normal((2, *shape))
+    view = "channels" if len(shape) == 4 else "flatten"
+    table = compare(X, Y, ["linear_cka", "debiased_linear_cka"], view=view, permutations=1, seed=3)
+    order = torch.randperm(len(X), generator=torch.Generator().manual_seed(3))
+    expected = compare(X, Y[order], table.index, view=view).value
+    assert table.null.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-12)
 
 
 def test_chance_correction_puts_chance_at_0_and_the_best_at_1():
@@ -401,12 +629,18 @@ def test_chance_correction_puts_chance_at_0_and_the_best_at_1():
     assert chance_corrected(1.2, 1.2, best=0) == 0
 
 
-def test_a_null_needs_a_shuffle():
-    with pytest.raises(InputError, match="shuffles: 0"):
-        shuffled_null(*related(10, 3, 3), shuffles=0)
-
-
 # References elsewhere -----------------------------------------------------------------------------------------------
+
+
+def test_linear_and_debiased_cka_are_those_that_kornblith_et_al_print():
+    """Of their demonstration: standard normal X, and Y = X + noise, by NumPy's old generator with the seed 1337."""
+    old = np.random.RandomState(1337)
+    X = old.randn(100, 10)
+    Y = old.randn(100, 10) + X
+    scores = values(X, Y)
+    assert (round(scores["linear_cka"], 5), round(scores["debiased_linear_cka"], 5)) == (0.55761, 0.51346)
+    # Theirs is 0.65483: its median counts the distances of inputs to themselves.
+    assert round(scores["rbf_cka"], 5) == 0.65401
 
 
 def test_scipy_finds_the_same_angles_between_subspaces():

@@ -6,7 +6,8 @@ numerical ranks, so that dead and duplicated units do no harm.
 
 import torch
 
-from simprune.measures.core import SHAPE, SUBSPACE, UNIT_SCALE, Measure, Pair, Score, noted, rank_notes
+from simprune.errors import check_number
+from simprune.measures.core import SHAPE, SUBSPACE, UNIT_SCALE, Measure, Option, Pair, Score, noted, rank_notes
 
 VARIANCE_KEPT = 0.99
 # Correlations this near to 1 are 1.
@@ -26,7 +27,7 @@ def _reading(pair: Pair, x_directions: int, y_directions: int) -> tuple[str, str
     return "ok", noted(note, *rank_notes(pair))
 
 
-def _full_reading(pair: Pair) -> tuple[str, str]:
+def full_reading(pair: Pair) -> tuple[str, str]:
     return _reading(pair, pair.x.rank, pair.y.rank)
 
 
@@ -38,25 +39,28 @@ def _saturated(pair: Pair) -> bool:
 def mean_cca(pair: Pair) -> Score:
     """Sum of the canonical correlations / min(r_x, r_y)."""
     value = 1.0 if _saturated(pair) else float(pair.canonical[0].mean())
-    return Score(value, *_full_reading(pair))
+    return Score(value, *full_reading(pair))
 
 
 def mean_squared_cca(pair: Pair) -> Score:
     """Sum of the squared canonical correlations / min(r_x, r_y)."""
     value = 1.0 if _saturated(pair) else float(pair.squared.sum()) / min(pair.squared.shape)
-    return Score(value, *_full_reading(pair))
+    return Score(value, *full_reading(pair))
 
 
-def svcca(pair: Pair) -> Score:
-    """Mean canonical correlation of the fewest principal components that keep 99 % of the variance of each."""
-    kept = [_components(side.variances) for side in (pair.x, pair.y)]
+def svcca(pair: Pair, share: float = VARIANCE_KEPT) -> Score:
+    """Mean canonical correlation of the fewest principal components that keep a `share` of the variance of each.
+
+    Of the variance, the squared singular values (Raghu et al. 2017), and the mean over the smaller of both numbers.
+    """
+    kept = [_components(side.variances, share) for side in (pair.x, pair.y)]
     values = torch.linalg.svdvals(pair.overlap[: kept[0], : kept[1]])
     return Score(float(values.mean()), *_reading(pair, *kept))
 
 
-def _components(variances: torch.Tensor) -> int:
+def _components(variances: torch.Tensor, share: float) -> int:
     shares = variances.cumsum(0) / variances.sum()
-    return min(int((shares < VARIANCE_KEPT).sum()) + 1, len(variances))
+    return min(int((shares < share).sum()) + 1, len(variances))
 
 
 def pwcca(pair: Pair) -> Score:
@@ -67,7 +71,7 @@ def pwcca(pair: Pair) -> Score:
     are unique but for a rotation, which these weights would see: they are taken along the principal axes of X.
     """
     if _saturated(pair):
-        return Score(1.0, *_full_reading(pair))
+        return Score(1.0, *full_reading(pair))
     correlations, vectors = pair.canonical
     tied = int((correlations > 1 - TIED).sum())
     if tied > 1:
@@ -78,14 +82,18 @@ def pwcca(pair: Pair) -> Score:
     else:
         variates = pair.x.left @ vectors
         weights = sum((variates.T @ block).abs().sum(1) for block in pair.x.centred_columns())
-    return Score(float(weights @ correlations / weights.sum()), *_full_reading(pair))
+    return Score(float(weights @ correlations / weights.sum()), *full_reading(pair))
 
 
 def eigenspace_overlap(pair: Pair) -> Score:
-    """Squared Frobenius norm of U_x' U_y / max(r_x, r_y): the share of the larger space in the other."""
+    """Squared Frobenius norm of U_x' U_y / max(r_x, r_y): the share of the larger space in the other.
+
+    Of centred representations, and over the greater rank; May et al. (2019), who compare embeddings of words, neither
+    centre nor count ranks, but columns.
+    """
     ranks = pair.x.rank, pair.y.rank
     shared = min(ranks) if _saturated(pair) else float(pair.squared.sum())
-    return Score(shared / max(ranks), *_full_reading(pair))
+    return Score(shared / max(ranks), *full_reading(pair))
 
 
 MEASURES = (
@@ -121,6 +129,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Raghu et al. 2017",
         score=svcca,
+        options={"share": Option(VARIANCE_KEPT, lambda field, value: check_number(field, value, "(0, 1]"))},
     ),
     Measure(
         id="pwcca",

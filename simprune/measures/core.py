@@ -1,14 +1,14 @@
 """What all measures share: their description, a score with its status, and a pair of representations."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from simprune.errors import InputError
+from simprune.errors import InputError, check_choice, shown
 from simprune.representations import Representation, as_activations, check_view, decompose, nonfinite, positions
 
 INVARIANCES = ("permutation", "orthogonal", "isotropic_scaling", "invertible_linear", "translation", "affine")
@@ -46,6 +46,13 @@ def noted(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
+class Option(NamedTuple):
+    """A free constant of a measure: the convention, and `check(field, value)`, which gives a valid value back."""
+
+    default: object
+    check: Callable[[str, object], object]
+
+
 @dataclass(frozen=True)
 class Measure:
     """A similarity or distance, described; every flag is tested.
@@ -55,7 +62,11 @@ class Measure:
         range: the least and the greatest possible value
         subject: what `score` takes: "representations" (a `Pair`), "outputs" (two tensors of logits n x classes, and the
             labels or None) or "weights" (two networks' weights and masks)
-        prepare: what `score` derives from each representation's `paired` rows alone, and can be made beforehand
+        options: free constants of `score` by name
+        given: those that were chosen, see `with_options`
+        prepare: what `score` derives from each representation's `paired` rows alone, and can be made beforehand: a
+            function of the representation, and the names of the options that it takes too
+        decomposes: whether `score` needs the decompositions, and not products or activations alone
         needs_activations: whether `score` with this representation as X or Y goes back to its activations
     """
 
@@ -69,7 +80,10 @@ class Measure:
     reference: str
     score: Callable[..., Score]
     subject: Literal["representations", "outputs", "weights"] = "representations"
-    prepare: tuple[Callable[[Representation], object], ...] = ()
+    options: Mapping[str, Option] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
+    prepare: tuple[tuple, ...] = ()
+    decomposes: bool = True
     needs_activations: Callable[[Representation], bool] = lambda representation: False
     needs_labels: bool = False
 
@@ -81,6 +95,30 @@ class Measure:
     def best(self) -> float:
         """The value of a representation with itself."""
         return 0.0 if self.is_distance else 1.0
+
+    @property
+    def constants(self) -> dict[str, object]:
+        """The value of each option."""
+        return {name: self.given.get(name, option.default) for name, option in self.options.items()}
+
+    def with_options(self, values: Mapping[str, object]) -> "Measure":
+        """The measure with other constants, which its scores note. Raises InputError for unknown or bad ones."""
+        if not isinstance(values, Mapping):
+            raise InputError(f"options: {shown(values)} is not a dictionary of options of {self.id}")
+        if values and not self.options:
+            raise InputError(f"options: {self.id} has none")
+        return replace(
+            self,
+            given={
+                name: self.options[check_choice(f"options of {self.id}", name, self.options)].check(name, value)
+                for name, value in values.items()
+            },
+        )
+
+    def features(self, representation: Representation) -> None:
+        """Make what `score` derives from one representation alone, to be found there later."""
+        for build, *names in self.prepare:
+            representation.paired.feature(build, *(self.constants[name] for name in names))
 
 
 class Pair:
@@ -125,36 +163,47 @@ class Pair:
 
     @cached_property
     def shared_variance(self) -> float:
-        """tr(KL) = sum of W weighted with both spectra."""
-        return float(self.x.variances @ self.squared @ self.y.variances)
+        """tr(KL): the sum of W weighted with both spectra; where one is not made, from a product of what there is."""
+        x, y = self.x, self.y
+        if x.streamed and y.streamed and None in (x.decomposed, y.decomposed):
+            blocks = zip(x.centred_rows(y.activations), y.centred_rows(x.activations), strict=True)
+            return float(sum(x_block.T @ y_block for x_block, y_block in blocks).norm() ** 2)
+        if x.streamed or y.streamed or None not in (x.decomposed, y.decomposed):
+            return float(x.variances @ self.squared @ y.variances)
+        if x.gram is None and y.gram is None:
+            return float((x.factor.T @ y.factor).norm() ** 2)
+        if x.gram is not None and y.gram is not None:
+            return float(x.gram.flatten() @ y.gram.flatten())
+        gram, factor = (y.gram, x.factor) if x.gram is None else (x.gram, y.factor)
+        return float(((gram @ factor) * factor).sum())
 
     @cached_property
     def nuclear_norm(self) -> float:
-        """Sum of the singular values of T = Xc' Yc in principal axes, S_x M S_y.
+        """Sum of the singular values of Xc' Yc, in principal axes S_x M S_y."""
+        return nuclear_norm(self.x.singular_values[:, None] * self.overlap * self.y.singular_values)
 
-        Of a large T they are roots of the eigenvalues of T T', at a third of the cost. T is graded, its rows
-        falling with S_x, and so they keep nearly all digits; the worst case is an error of 1e-8 of the largest in
-        each one that is exactly 0.
-        """
-        T = self.weighted_overlap(1.0)
-        if min(T.shape) <= SMALL:
-            return float(torch.linalg.svdvals(T).sum())
-        square = T @ T.T if T.shape[0] <= T.shape[1] else T.T @ T
-        return float(torch.linalg.eigvalsh(square).clamp(min=0).sqrt().sum())
-
-    def weighted_overlap(self, alpha: float) -> Tensor:
-        """M_alpha = S_x^alpha M S_y^alpha."""
-        return self.x.singular_values[:, None] ** alpha * self.overlap * self.y.singular_values**alpha
-
-    def features(self, build: Callable[[Representation], object]) -> tuple:
+    def features(self, build: Callable[..., object], *constants: object) -> tuple:
         """What `build` makes of X and of Y, on the rows for work on pairs of rows."""
-        return self.x.paired.feature(build), self.y.paired.feature(build)
+        return self.x.paired.feature(build, *constants), self.y.paired.feature(build, *constants)
 
     @property
     def draw_note(self) -> str:
         """Which rows were taken for work on pairs of rows, where not all were."""
         drawn = self.x.drawn
         return "" if drawn is None else f"on {drawn.rows} of {self.rows} rows"
+
+
+def nuclear_norm(T: Tensor) -> float:
+    """Sum of the singular values.
+
+    Of a large T they are roots of the eigenvalues of T T', at a third of the cost. Where T is graded, its rows falling
+    with S_x, they keep nearly all digits; the worst case is an error of 1e-8 of the largest in each one that is
+    exactly 0.
+    """
+    if min(T.shape) <= SMALL:
+        return float(torch.linalg.svdvals(T).sum())
+    square = T @ T.T if T.shape[0] <= T.shape[1] else T.T @ T
+    return float(torch.linalg.eigvalsh(square).clamp(min=0).sqrt().sum())
 
 
 def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
@@ -184,15 +233,15 @@ def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
 
 def score_of(measure: Measure, pair: Pair) -> Score:
     """The score of a pair of representations; where there is none, nan and a note that says why."""
-    if pair.x.rank == 0 or pair.y.rank == 0:
+    if pair.x.constant or pair.y.constant:
         return undefined("constant representation")
     try:
-        score = measure.score(pair)
+        score = measure.score(pair, **measure.constants)
     except torch.linalg.LinAlgError:
         return undefined("the decomposition did not converge")
     if score.value != score.value and score.status != "undefined":
         return undefined("not a number")
-    return score
+    return score._replace(note=noted(*(f"{name} = {value}" for name, value in measure.given.items()), score.note))
 
 
 def rank_notes(pair: Pair) -> Iterator[str]:

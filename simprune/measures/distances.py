@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simprune.measures.core import SHAPE, Measure, Pair, Score, noted, undefined
+from simprune.errors import check_choice
+from simprune.measures.core import SHAPE, Measure, Option, Pair, Score, noted, undefined
 from simprune.measures.geometry import (
     Symmetric,
     centred_twice,
@@ -20,11 +21,13 @@ from simprune.representations import Representation
 
 # Dissimilarities this close are equal: without it, rounding would put ties in some order.
 TIE_DECIMALS = 12
+DISSIMILARITIES = ("correlation", "euclidean")
+COMPARISONS = ("spearman", "kendall")
 
 
 @dataclass(frozen=True)
 class Dissimilarities:
-    """Ranks of the dissimilarities 1 - Pearson between rows, less their mean, as the upper triangle of n x n."""
+    """Ranks of the dissimilarities between rows, less their mean, as the upper triangle of n x n."""
 
     ranks: Tensor
     constant: Tensor  # bool: rows without a correlation; their ranks mean nothing
@@ -38,10 +41,18 @@ class Dissimilarities:
         return Dissimilarities(centred_ranks(self.ranks[pairs]), self.constant[kept])
 
 
-def dissimilarities(representation: Representation) -> Dissimilarities:
-    """Ranks of 1 − the correlation of every two rows, centred, and which rows are constant; ties share their rank."""
-    values = (1 - upper(row_correlations(representation))).round_(decimals=TIE_DECIMALS)
-    return Dissimilarities(centred_ranks(values), constant_rows(representation))
+def dissimilarities(representation: Representation, dissimilarity: str) -> Dissimilarities:
+    """Ranks of 1 − the correlation of every two rows, or of their distance; ties share their rank.
+
+    Constant rows have no correlation, but distances.
+    """
+    if dissimilarity == "correlation":
+        values, constant = 1 - upper(row_correlations(representation)), constant_rows(representation)
+    else:
+        values = upper(squared_distances(representation)).sqrt_()
+        values /= values.max().clamp(min=torch.finfo(values.dtype).tiny)
+        constant = torch.zeros(representation.rows, dtype=torch.bool, device=values.device)
+    return Dissimilarities(centred_ranks(values.round_(decimals=TIE_DECIMALS)), constant)
 
 
 def centred_ranks(values: Tensor) -> Tensor:
@@ -57,13 +68,15 @@ def centred_ranks(values: Tensor) -> Tensor:
     return torch.empty_like(values).scatter_(0, order, ranks.repeat_interleave(counts))
 
 
-def rsa(pair: Pair) -> Score:
-    """Spearman's correlation of the two upper triangles of dissimilarities, 1 - Pearson between inputs' patterns.
+def rsa(pair: Pair, dissimilarity: str = DISSIMILARITIES[0], comparison: str = COMPARISONS[0]) -> Score:
+    """Correlation of the two upper triangles of dissimilarities between inputs.
 
-    An input with a constant pattern in either representation has no correlation with any other: it is left out
-    of both, and the note counts how many were.
+    `dissimilarity` is "correlation", 1 - Pearson between patterns, or "euclidean", the distance, which a rotation of
+    the units leaves as it is. `comparison` is "spearman" or "kendall": τ-a, which does not reward ties. An input with a
+    constant pattern in either representation has no correlation with any other: it is left out of both, and the note
+    counts how many were.
     """
-    x, y = pair.features(dissimilarities)
+    x, y = pair.features(dissimilarities, dissimilarity)
     kept = ~(x.constant | y.constant)
     left_out = len(kept) - int(kept.sum())
     if left_out:
@@ -74,7 +87,18 @@ def rsa(pair: Pair) -> Score:
     if norms == 0:
         return undefined("all dissimilarities are equal")
     note = f"{left_out} of {len(kept)} inputs left out: constant pattern" if left_out else ""
-    return Score(float(x.ranks @ y.ranks) / norms, note=noted(note, pair.draw_note))
+    value = float(x.ranks @ y.ranks) / norms if comparison == "spearman" else _kendall_a(x.ranks, y.ranks)
+    return Score(value, note=noted(note, pair.draw_note))
+
+
+def _kendall_a(x: Tensor, y: Tensor) -> float:
+    """Pairs in the same order less those in the other, over all pairs; ties are neither. From SciPy's τ-b."""
+    from scipy.stats import kendalltau
+
+    pairs = len(x) * (len(x) - 1) / 2
+    counts = (ranks.unique(return_counts=True)[1] for ranks in (x, y))
+    x_ordered, y_ordered = (pairs - float((count * (count - 1)).sum()) / 2 for count in counts)
+    return float(kendalltau(x.cpu(), y.cpu()).statistic) * (x_ordered * y_ordered) ** 0.5 / pairs
 
 
 def centred_distances(representation: Representation) -> Symmetric:
@@ -102,7 +126,12 @@ MEASURES = (
         invariances=frozenset({"permutation", "isotropic_scaling"}),
         reference="Kriegeskorte et al. 2008",
         score=rsa,
-        prepare=(dissimilarities,),
+        options={
+            "dissimilarity": Option(DISSIMILARITIES[0], lambda name, value: check_choice(name, value, DISSIMILARITIES)),
+            "comparison": Option(COMPARISONS[0], lambda name, value: check_choice(name, value, COMPARISONS)),
+        },
+        prepare=((dissimilarities, "dissimilarity"),),
+        decomposes=False,
     ),
     Measure(
         id="distance_correlation",
@@ -114,6 +143,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Székely et al. 2007",
         score=distance_correlation,
-        prepare=(centred_distances,),
+        prepare=((centred_distances,),),
+        decomposes=False,
     ),
 )

@@ -1,12 +1,14 @@
 """Centred kernel alignment: do the same inputs look alike in both representations, weighted by variance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from simprune.measures.core import SHAPE, Measure, Pair, Score, undefined
+from simprune.errors import InputError, check_number
+from simprune.measures.core import FEWEST_INPUTS, SHAPE, Measure, Option, Pair, Score, undefined
 from simprune.measures.geometry import Symmetric, centred_twice, squared_distances, upper
 from simprune.representations import Representation
 
@@ -28,15 +30,17 @@ class RowNorms:
 
 def row_norms(representation: Representation) -> RowNorms:
     """The squared length of each centred row / scale: n numbers."""
-    if representation.left is not None:
-        return RowNorms(((representation.left * representation.singular_values) ** 2).sum(1))
-    return RowNorms(torch.cat([(block**2).sum(1) for block in representation.centred_rows()]))
+    if representation.streamed:
+        return RowNorms(torch.cat([(block**2).sum(1) for block in representation.centred_rows()]))
+    if representation.decomposed is None and representation.gram is not None:
+        return RowNorms(representation.gram.diagonal().clone())
+    return RowNorms((representation.factor**2).sum(1))
 
 
-def gaussian_kernel(representation: Representation) -> Symmetric:
-    """exp(-d^2 / (2 sigma^2)), double-centred, sigma = half the median distance; all 0 where the median is 0."""
+def gaussian_kernel(representation: Representation, bandwidth: float) -> Symmetric:
+    """exp(-d^2 / (2 sigma^2)), double-centred, sigma = bandwidth * median distance; all 0 where the median is 0."""
     squares = squared_distances(representation)
-    width = BANDWIDTH * _median(upper(squares).sqrt_())
+    width = bandwidth * _median(upper(squares).sqrt_())
     if width == 0:
         return Symmetric.of(squares.zero_())
     kernel = squares.div_(-2 * width**2).exp_()
@@ -53,7 +57,7 @@ def _median(values: Tensor) -> float:
 
 def linear_cka(pair: Pair) -> Score:
     """tr(KL) / (|K| |L|) of the centred Gram matrices, from the spectra and the overlap alone."""
-    return Score(pair.shared_variance / float(pair.x.variances.norm() * pair.y.variances.norm()))
+    return Score(pair.shared_variance / (pair.x.power * pair.y.power) ** 0.5)
 
 
 def debiased_linear_cka(pair: Pair) -> Score:
@@ -65,7 +69,7 @@ def debiased_linear_cka(pair: Pair) -> Score:
     if pair.rows < 4:
         return undefined("fewer than 4 rows")
     x_diagonal, y_diagonal = (side.feature(row_norms).values for side in (pair.x, pair.y))
-    x_power, y_power = float((pair.x.variances**2).sum()), float((pair.y.variances**2).sum())
+    x_power, y_power = pair.x.power, pair.y.power
     x_norm = _unbiased(x_power, x_diagonal, x_diagonal)
     y_norm = _unbiased(y_power, y_diagonal, y_diagonal)
     if x_norm <= ROUNDING * x_power or y_norm <= ROUNDING * y_power:
@@ -84,12 +88,75 @@ def _unbiased(product: float, x_diagonal: Tensor, y_diagonal: Tensor) -> float:
     return product - diagonals + traces / ((rows - 1) * (rows - 2)) - 2 * diagonals / (rows - 2)
 
 
-def rbf_cka(pair: Pair) -> Score:
-    """CKA of Gaussian kernels with a bandwidth of half the median pairwise distance of each representation."""
-    x, y = pair.features(gaussian_kernel)
+def rbf_cka(pair: Pair, bandwidth: float = BANDWIDTH) -> Score:
+    """CKA of Gaussian kernels, sigma = `bandwidth` times the median pairwise distance of each representation.
+
+    The median is over pairs of different inputs. The demo of Kornblith et al. takes it over all n^2 pairs, the n
+    distances of 0 to itself among them, and finds slightly less wide kernels.
+    """
+    x, y = pair.features(gaussian_kernel, bandwidth)
     if x.norm == 0 or y.norm == 0:
         return undefined("the median distance between inputs is 0")
     return Score(x.inner(y) / (x.norm * y.norm), note=pair.draw_note)
+
+
+class MinibatchCKA:
+    """Debiased linear CKA of every layer of one network with every layer of another, from batches of inputs alone.
+
+    HSIC_1 is unbiased on any batch, so that a ratio of sums over batches estimates that of all inputs (Nguyen et al.
+    2021); nothing larger than a batch is kept. Batches weigh as much as they have inputs. The products are in float32
+    unless the activations are in float64, after each column is centred: exact to about 1e-6.
+    """
+
+    def __init__(self) -> None:
+        self._sums: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.inputs = self.left_out = 0
+
+    def add(self, X: Sequence[Tensor], Y: Sequence[Tensor]) -> None:
+        """Add one batch: the activations of each layer of both networks, n x ..., finite, n the same for all.
+
+        A batch of fewer than 4 inputs has no HSIC_1: it is left out and counted in `left_out`.
+        """
+        rows = len(X[0])
+        if any(len(layer) != rows for layer in (*X, *Y)):
+            raise InputError(f"batch: layers have other numbers of inputs: {sorted({len(z) for z in (*X, *Y)})}")
+        if rows < FEWEST_INPUTS:
+            self.left_out += rows
+            return
+        self.inputs += rows
+        x, y = (torch.stack([_u_centred(layer).flatten() for layer in layers]) for layers in (X, Y))
+        # HSIC_1 is the product over n (n - 3), and n is the weight.
+        self._sums.append(tuple(part.cpu() / (rows - 3) for part in (x @ y.T, (x * x).sum(1), (y * y).sum(1))))
+
+    def finish(self) -> tuple[Tensor, Tensor]:
+        """The scores, layers of X by layers of Y, and their standard errors by the jackknife over batches.
+
+        nan where a layer has a norm that is not positive; errors are nan with one batch.
+        """
+        if not self._sums:
+            raise InputError(f"batch: none has {FEWEST_INPUTS} inputs, which an estimate needs")
+        cross, x_norm, y_norm = (torch.stack(parts) for parts in zip(*self._sums, strict=True))
+
+        def ratio(cross: Tensor, x: Tensor, y: Tensor) -> Tensor:
+            norms = x[..., :, None] * y[..., None, :]
+            return torch.where((x > 0)[..., :, None] & (y > 0)[..., None, :], cross / norms.abs().sqrt(), torch.nan)
+
+        count = len(cross)
+        without = ratio(*(part.sum(0) - part for part in (cross, x_norm, y_norm)))
+        errors = ((count - 1) * without.var(0, correction=0)).sqrt() if count > 1 else without[0] * torch.nan
+        return ratio(cross.sum(0), x_norm.sum(0), y_norm.sum(0)), errors
+
+
+def _u_centred(activations: Tensor) -> Tensor:
+    """The Gram matrix less what U-centring takes away: its diagonal, and the means of rows and columns without it."""
+    matrix = activations.detach().flatten(1)
+    matrix = matrix if matrix.dtype == torch.float64 else matrix.float()
+    matrix = matrix - matrix.mean(0)
+    matrix = matrix - matrix.mean(0)  # once more: at a large mean the first one is short of digits
+    gram = (matrix @ matrix.T).double().fill_diagonal_(0)
+    rows, sums = len(gram), gram.sum(0) / (len(gram) - 2)
+    gram.sub_(sums).sub_(sums[:, None]).add_(sums.sum() / (rows - 1))
+    return gram.fill_diagonal_(0)
 
 
 MEASURES = (
@@ -103,6 +170,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Kornblith et al. 2019",
         score=linear_cka,
+        decomposes=False,
     ),
     Measure(
         id="debiased_linear_cka",
@@ -114,6 +182,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Song et al. 2012; Nguyen et al. 2021",
         score=debiased_linear_cka,
+        decomposes=False,
     ),
     Measure(
         id="rbf_cka",
@@ -125,6 +194,8 @@ MEASURES = (
         invariances=SHAPE,
         reference="Kornblith et al. 2019",
         score=rbf_cka,
-        prepare=(gaussian_kernel,),
+        options={"bandwidth": Option(BANDWIDTH, lambda field, value: check_number(field, value, "(0, inf)"))},
+        prepare=((gaussian_kernel, "bandwidth"),),
+        decomposes=False,
     ),
 )

@@ -7,6 +7,7 @@ inputs, on the spatial means), and the columns of a 2-D one.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from simprune.representations import Representation, position_blocks, positions
 
 # The assignment takes time with the cube of the units, and the correlations memory with their square.
 MATCHED_UNITS = 4096
+# Variables of a linear program: about a minute.
+TRANSPORTED = 2**19
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,54 @@ def permutation_matching(pair: Pair) -> Score:
     """
     from scipy.optimize import linear_sum_assignment
 
-    if problem := _mismatch(pair):
+    if problem := _mismatch(pair) or _too_many(pair):
         return undefined(problem)
-    if max(pair.x.activations.shape[1], pair.y.activations.shape[1]) > MATCHED_UNITS:
-        return undefined(f"more than {MATCHED_UNITS} units to match")
-    products = sum(x.T @ y for x, y in _centred(pair))
-    x_inverse, y_inverse = _inverse_lengths(pair)
-    correlations = (products * x_inverse[:, None] * y_inverse).cpu().numpy()
+    correlations = _correlations(pair)
     chosen = linear_sum_assignment(correlations, maximize=True)
     return Score(float(correlations[chosen].mean()), note=_note(pair))
+
+
+def soft_matching(pair: Pair) -> Score:
+    """Sum of T_ij times the correlation of units i and j, for the T >= 0 that makes it largest.
+
+    The rows of T sum to 1/p, its columns to 1/q: every unit counts, also where there are fewer partners; with p = q
+    this is `permutation_matching`. Constant units correlate 0; the note counts them.
+    """
+    from scipy.optimize import linear_sum_assignment, linprog
+    from scipy.sparse import eye, kron, vstack
+
+    if problem := _mismatch(pair) or _too_many(pair):
+        return undefined(problem)
+    correlations = _correlations(pair)
+    fewer, more = sorted(correlations.shape)
+    if more % fewer == 0:  # each of the fewer takes part as often as makes the numbers equal
+        repeats = [more // count for count in correlations.shape]
+        chosen = linear_sum_assignment(correlations.repeat(repeats[0], 0).repeat(repeats[1], 1), maximize=True)
+        value = correlations[chosen[0] // repeats[0], chosen[1] // repeats[1]].mean()
+    elif correlations.size > TRANSPORTED:
+        return undefined(f"{fewer} against {more} units are too many for a soft matching")
+    else:
+        x, y = correlations.shape
+        sums = vstack([kron(eye(x), np.ones((1, y))), kron(np.ones((1, x)), eye(y))], format="csr")
+        weights = np.repeat([1 / x, 1 / y], [x, y])
+        # Without the presolving, which takes longer than the solving.
+        found = linprog(-correlations.ravel(), A_eq=sums, b_eq=weights, method="highs-ds", options={"presolve": False})
+        if not found.success:
+            return undefined("the linear program was not solved")
+        value = -found.fun
+    return Score(float(value), note=_note(pair))
+
+
+def _too_many(pair: Pair) -> str:
+    units = max(pair.x.activations.shape[1], pair.y.activations.shape[1])
+    return f"more than {MATCHED_UNITS} units to match" if units > MATCHED_UNITS else ""
+
+
+def _correlations(pair: Pair) -> np.ndarray:
+    """Of each unit of X with each of Y, p x q; the products are made on the device of the activations."""
+    products = sum(x.T @ y for x, y in _centred(pair))
+    x_inverse, y_inverse = _inverse_lengths(pair)
+    return (products * x_inverse[:, None] * y_inverse).cpu().numpy()
 
 
 def _mismatch(pair: Pair) -> str:
@@ -122,6 +164,20 @@ MEASURES = (
         invariances=UNIT_SCALE | {"permutation"},
         reference="Li et al. 2016",
         score=permutation_matching,
+        decomposes=False,
+        needs_activations=lambda representation: True,
+    ),
+    Measure(
+        id="soft_matching",
+        title="Soft matching",
+        family="matching",
+        kind="similarity",
+        symmetric=True,
+        range=(-1.0, 1.0),
+        invariances=UNIT_SCALE | {"permutation"},
+        reference="Khosla & Williams 2024",
+        score=soft_matching,
+        decomposes=False,
         needs_activations=lambda representation: True,
     ),
     Measure(
@@ -134,6 +190,7 @@ MEASURES = (
         invariances=UNIT_SCALE,
         reference="Li et al. 2016",
         score=unit_correlation,
+        decomposes=False,
         needs_activations=lambda representation: True,
     ),
 )
