@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from numbers import Integral
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset
 
-from simprune.errors import InputError, shown
+from simprune.arrays import as_tensor
+from simprune.errors import InputError, check_whole, shown
 
 # What layers may be asked for by: names, patterns of names ("layer?.0"), types, or several of these.
 Selection = str | type | Sequence[str | type]
@@ -38,8 +37,7 @@ def extract(
     `network.probed`, or the outputs of its blocks. The network runs in evaluation mode without gradients and is
     left in the mode in which it came. Raises InputError for what can't be used.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-        raise InputError(f"batch_size: {shown(batch_size)} is not a whole number of at least 1")
+    batch_size = check_whole("batch_size", batch_size, 1)
     collected: dict[str, list[Tensor]] = {}
     with Probe(network, layers) as probe:
         for batch in batches(inputs, batch_size):
@@ -82,8 +80,8 @@ def _batches(inputs: object, batch_size: int) -> Iterable[object]:
     if isinstance(inputs, Tensor) or hasattr(inputs, "__array__"):
         if isinstance(inputs, Tensor) and inputs.layout is not torch.strided:
             inputs = inputs.to_dense()
-        elif not isinstance(inputs, Tensor) and not np.ma.is_masked(inputs):
-            inputs = np.asarray(inputs)
+        elif not isinstance(inputs, Tensor):
+            inputs = as_tensor(inputs, "inputs")
         if inputs.ndim == 0:
             raise InputError(f"inputs: {shown(inputs)} has no dimension of inputs")
         return (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
@@ -113,20 +111,7 @@ def _features(batch: object) -> Tensor | dict[str, object]:
 
 def _tensor(value: object) -> object:
     """An array as a tensor; other things as they are."""
-    if isinstance(value, Tensor) or not hasattr(value, "__array__"):
-        return value
-    if np.ma.is_masked(value):
-        raise InputError("inputs: some values of this array are masked, and a network can't leave them out")
-    try:
-        return tensor_of(np.asarray(value))
-    except (TypeError, ValueError):
-        raise InputError(f"inputs: this {type(value).__name__} is not an array of numbers") from None
-
-
-def tensor_of(array: np.ndarray) -> Tensor:
-    """The array as a tensor, without a copy where its memory allows that."""
-    array = np.require(array, array.dtype.newbyteorder("="), "W")
-    return torch.from_numpy(array if min(array.strides, default=0) >= 0 else array.copy())
+    return as_tensor(value, "inputs") if hasattr(value, "__array__") and not isinstance(value, Tensor) else value
 
 
 def size(batch: object) -> int:

@@ -53,6 +53,7 @@ def compare(
     """
     chosen = chosen_measures(measures, options)
     permutations = check_whole("permutations", permutations, 0)
+    seed = check_whole("seed", seed, 0, 2**63 - 1, "allowed")
     pair = pair_of(X, Y, view, seed)
     scores = {measure.id: score_of(measure, pair) for measure in chosen}
     table = pd.DataFrame.from_dict(scores, orient="index", columns=["value", "status", "note"])
@@ -209,7 +210,7 @@ class RunComparison:
         seed: int = 0,
     ):
         self.views = tuple(check_choice("views", view, VIEWS) for view in views)
-        self.previous, self.labels, self.seed = previous, labels, seed
+        self.previous, self.labels, self.seed = previous, labels, check_whole("seed", seed, 0)
         self.asked = measures is not None
         chosen = _measures(STUDY if measures is None else measures)
         if labels is None:

@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from simprune.activations import extract, tensor_of  # noqa: F401 (extract: where users look for it)
+from simprune.activations import extract  # noqa: F401 (where users look for it)
+from simprune.arrays import as_tensor
 from simprune.errors import InputError, check_choice
 
 VIEWS = ("flatten", "channels", "pooled")
@@ -36,18 +36,10 @@ def as_activations(array: object, name: str) -> Tensor:
     """Return an array or tensor as a tensor of activations n x p or n x c x h x w of a float dtype.
 
     Tokens, n x t x d, become maps of d channels, t high and 1 wide: n x d x t x 1.
-    Raises InputError, naming it `name`, for another number of dimensions, no columns, and values that are not real
-    numbers. NaN and infinite ones pass: `nonfinite` counts them.
+    Raises InputError, naming it `name`, for another number of dimensions, no columns, and what `as_tensor` refuses.
+    NaN and infinite ones pass: `nonfinite` counts them.
     """
-    try:
-        # Of other things NumPy would try to make an array, however long that takes: of range(10**9), for one.
-        if not (isinstance(array, Tensor | list | tuple) or hasattr(array, "__array__")):
-            raise TypeError
-        tensor = array.detach() if isinstance(array, Tensor) else tensor_of(np.asarray(array))
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"{name}: this {type(array).__name__} is not an array of numbers") from None
-    if tensor.is_complex() or tensor.dtype == torch.bool:
-        raise InputError(f"{name}: values of type {tensor.dtype} are not real numbers")
+    tensor = as_tensor(array, name)
     if tensor.ndim not in (2, 3, 4):
         raise InputError(f"{name}: shape {tuple(tensor.shape)} is none of n x p, n x t x d (tokens), n x c x h x w")
     if math.prod(tensor.shape[1:]) == 0:

@@ -206,7 +206,33 @@ def arrays(draw):
             return torch.as_tensor(np.array(values))
         except (TypeError, ValueError):
             return values.tolist()
+    if draw(st.integers(0, 3)) == 0 and values.ndim == 2:
+        return draw(frames(values))
     return values
+
+
+@st.composite
+def frames(draw, values):
+    """A DataFrame of a matrix: with an index or none, rows in any order, columns of several types."""
+    frame = pd.DataFrame(values)
+    labels = draw(st.sampled_from(["none", "names", "repeated", "numbers", "dates"]))
+    if labels != "none":
+        rows = np.arange(len(frame)) // (2 if labels == "repeated" else 1)
+        frame.index = (
+            pd.to_datetime(rows, unit="D") if labels == "dates" else rows if labels == "numbers" else rows.astype(str)
+        )
+    if draw(st.booleans()):
+        frame = frame.sample(frac=1, random_state=draw(st.integers(0, 99)))
+    if draw(st.integers(0, 2)) == 0:
+        frame = frame.reset_index()
+    if draw(st.integers(0, 2)) == 0:
+        try:
+            frame = frame.astype(
+                draw(st.sampled_from(["Float64", "float32[pyarrow]", "Int64", "category", "string", object]))
+            )
+        except (TypeError, ValueError, OverflowError, NotImplementedError):
+            pass
+    return frame
 
 
 comparisons = st.fixed_dictionaries(

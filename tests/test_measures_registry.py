@@ -1,5 +1,6 @@
 """What the registry says of each measure, by random maps of each group, and by a counter-example where it says no."""
 
+import dataclasses
 import itertools
 import math
 
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
-from simprune import MEASURES, compare
-from simprune.measures import INVARIANCES
+import simprune
+from simprune import MEASURES, Experiment, compare
+from simprune.diagnostics import representation_measures
+from simprune.measures import INVARIANCES, STUDY
 
 IDS = {
     subject: [name for name, measure in MEASURES.items() if measure.subject == subject]
@@ -156,6 +159,23 @@ def test_the_registry_describes_each_measure(name):
     assert low <= measure.best <= high
     with pytest.raises(AttributeError):
         measure.title = "frozen"
+
+
+def test_a_new_measure_changes_nothing_of_the_study(monkeypatch):
+    """Its stored results hold the measures of `STUDY`, and pages show what is stored."""
+    paper = Experiment("lenet5", "fashion_mnist", profile="paper")
+    monkeypatch.setitem(MEASURES, "newest", dataclasses.replace(MEASURES["nbs"], id="newest"))
+    again = Experiment("lenet5", "fashion_mnist", profile="paper")
+    assert again.measures == paper.measures == STUDY and again.key == paper.key
+    assert {measure.id for measure in representation_measures()} == set(STUDY) & set(IDS["representations"])
+    asked = again.replace(measures=("nbs", "newest"))
+    assert set(asked.measures) == {"nbs", "newest"} and asked.key == paper.key
+    assert "newest" in compare(*data(0)).index
+
+
+def test_the_shipped_results_hold_the_measures_of_the_study():
+    results = simprune.load(Experiment("lenet5", "fashion_mnist", profile="paper"))
+    assert set(results.similarity["measure"]) == set(STUDY)
 
 
 def test_titles_are_unique():

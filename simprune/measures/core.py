@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from simprune.arrays import aligned
 from simprune.errors import InputError, check_choice, shown
 from simprune.representations import Representation, as_activations, check_view, decompose, nonfinite, positions
 
@@ -124,8 +125,8 @@ class Measure:
 class Pair:
     """Two representations of the same inputs, and what several measures need of both, computed once."""
 
-    def __init__(self, x: Representation, y: Representation):
-        self.x, self.y = x, y
+    def __init__(self, x: Representation, y: Representation, note: str = ""):
+        self.x, self.y, self.note = x, y, note  # the note is of every score
 
     @property
     def rows(self) -> int:
@@ -213,6 +214,7 @@ def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
     view, fewer than 4 inputs, and an unknown view.
     """
     check_view(view)
+    Y, note = aligned(X, Y)
     x, y = as_activations(X, "X"), as_activations(Y, "Y")
     if len(x) != len(y):
         raise InputError(
@@ -228,7 +230,7 @@ def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
             f"X and Y: shapes {tuple(x.shape)} and {tuple(y.shape)} have other positions, which the view 'channels' "
             "compares"
         )
-    return Pair(decompose(x, view, seed), decompose(y.to(x.device), view, seed))
+    return Pair(decompose(x, view, seed), decompose(y.to(x.device), view, seed), note)
 
 
 def score_of(measure: Measure, pair: Pair) -> Score:
@@ -241,7 +243,8 @@ def score_of(measure: Measure, pair: Pair) -> Score:
         return undefined("the decomposition did not converge")
     if score.value != score.value and score.status != "undefined":
         return undefined("not a number")
-    return score._replace(note=noted(*(f"{name} = {value}" for name, value in measure.given.items()), score.note))
+    given = (f"{name} = {value}" for name, value in measure.given.items())
+    return score._replace(note=noted(*given, score.note, pair.note))
 
 
 def rank_notes(pair: Pair) -> Iterator[str]:
