@@ -3,9 +3,10 @@
     python benchmarks/measures.py [SECTION ...] [--full] [--rounds 3] [--json FILE]
 
 Sections, all by default: `spectrum` (a LeNet-5 pruning run against its dense network, ours and the others'), `pair`
-(two 2,000 × 512 arrays, and the import), `sizes` (the decomposition as inputs and features grow), `memory` (the
-decomposition of 5,000 × 65,536). `--full` adds 2,000 inputs to `spectrum`, n to 10,000 and p to 65,536 to `sizes`, and
-a whole comparison to `memory`. Sections that a JSON file already holds and that are not run again are kept.
+(two 2,000 × 512 arrays, and the import), `alone` (one measure of two arrays, ours and the peers'), `sizes` (the
+decomposition as inputs and features grow), `memory` (the decomposition of 5,000 × 65,536). `--full` adds 2,000 inputs
+to `spectrum`, n to 10,000 and p to 65,536 to `sizes`, and a whole comparison to `memory`. Sections that a JSON file
+already holds and that are not run again are kept.
 
 Ours and the others run in turn in one process; ratios are medians of those of single rounds, so that a machine whose
 speed drifts does not decide. Peers that are not installed (benchmarks/requirements.txt) are left out and named.
@@ -31,6 +32,7 @@ import scipy.stats
 
 import simprune
 from simprune import comparison, data, models, pruning, representations, training
+from simprune.measures import STUDY
 
 import torch  # isort: skip
 
@@ -38,8 +40,8 @@ SEED = 0
 LAYERS = ("conv1_relu", "conv2_relu", "fc1_relu", "fc2_relu", "logits")
 LEVELS = 16
 SAMPLED_LEVEL = 8  # the level on which the slow routes are timed, to be scaled to all
-IDS = [name for name, measure in simprune.MEASURES.items() if measure.subject == "representations"]
-PEERS = ("rsatoolbox", "pytorch-cka")
+IDS = [name for name in STUDY if simprune.MEASURES[name].subject == "representations"]
+PEERS = ("rsatoolbox", "pytorch-cka", "dcor")
 
 
 def seconds(call, *arguments) -> float:
@@ -262,6 +264,15 @@ def peer_routes() -> dict[str, tuple[str, object]]:
             ("nbs", "euclidean", "bures"),
         ):
             routes[measure] = ("rsatoolbox", by_dissimilarities(dissimilarity, method))
+    try:
+        import dcor
+    except ImportError as error:
+        print(f"dcor is left out: {error}")
+    else:
+        routes["distance_correlation"] = (
+            "dcor",
+            lambda x, y: dcor.distance_correlation(*(side.flatten(1).numpy().astype(np.float64) for side in (x, y))),
+        )
     return routes
 
 
@@ -442,6 +453,48 @@ def pair(rounds: int) -> dict:
     }
 
 
+# --------------------------------------------------------------------------------------------- alone
+
+
+def plain_cka(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Linear CKA of the features in NumPy and float64: what its formula costs."""
+    x, y = (side.numpy().astype(np.float64) for side in (x, y))
+    x, y = x - x.mean(0), y - y.mean(0)
+    return np.linalg.norm(x.T @ y) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
+
+
+def alone(rounds: int) -> dict:
+    """One measure of two arrays in float32, ours and a peer's in turn, on ReLU-like data of every shape."""
+    peers, results = peer_routes(), {}
+    cases = [("linear_cka", 10_000, 2048, "a plain product", plain_cka)]
+    for measure, inputs, features in (
+        ("linear_cka", 1000, 512),
+        ("debiased_linear_cka", 1000, 4704),
+        ("debiased_linear_cka", 2000, 512),
+        ("rsa", 1000, 512),
+        ("nbs", 500, 512),
+        ("distance_correlation", 1000, 512),
+    ):
+        if measure in peers:
+            cases.append((measure, inputs, features, *peers[measure]))
+    for measure, inputs, features, peer, score in cases:
+        generator = torch.Generator().manual_seed(SEED)
+        X = torch.randn(inputs, features, generator=generator).relu()
+        Y = (X + torch.randn(inputs, features, generator=generator)).relu()
+        own = lambda X=X, Y=Y, measure=measure: comparison.compare(X, Y, [measure]).value.item()  # noqa: E731
+        values = own(), score(X, Y)
+        taken = [(seconds(own), seconds(score, X, Y)) for _ in range(rounds)]
+        results[f"{measure} {inputs} x {features}"] = {
+            "peer": peer,
+            "ours_seconds": median(ours for ours, _ in taken),
+            "peer_seconds": median(theirs for _, theirs in taken),
+            "ratio": median(theirs / ours for ours, theirs in taken),
+            "difference": float(f"{abs(values[0] - values[1]):.1e}"),
+        }
+        print(f"  {measure} {inputs} x {features}: {results[f'{measure} {inputs} x {features}']}", flush=True)
+    return results
+
+
 # ------------------------------------------------------------------------------------ sizes, memory
 
 
@@ -479,14 +532,14 @@ def decomposition(inputs: int, features: int, rounds: int) -> dict:
 
     torch.linalg.eigh = timed
     activations = activations_of(inputs, features, SEED)
-    representations.decompose(torch.randn(100, 50))
+    _ = representations.decompose(torch.randn(100, 50)).spectrum
     gemm_rate()
     before = memory("VmRSS")
     taken = []
     for _ in range(rounds):
         rate = gemm_rate()
         spent.clear()
-        total = seconds(representations.decompose, activations)
+        total = seconds(lambda: representations.decompose(activations).spectrum)
         rate = max(rate, gemm_rate())
         small, large = sorted((inputs, features))
         taken.append((total, sum(spent), 2 * small**2 * large / (total - sum(spent)) / rate, rate))
@@ -565,7 +618,7 @@ def flat(result: object, name: str = "") -> list[tuple[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    sections = ("spectrum", "pair", "sizes", "memory")
+    sections = ("spectrum", "pair", "alone", "sizes", "memory")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(sections)}; default: all")
     parser.add_argument("--full", action="store_true", help="large sizes too, for hours")
     parser.add_argument("--rounds", type=int, default=3)
@@ -577,6 +630,7 @@ def main() -> None:
         "spectrum": {"spectrum_1000": lambda: spectrum(options.rounds, 1000)}
         | ({"spectrum_2000": lambda: spectrum(1, 2000)} if options.full else {}),
         "pair": {"pair": lambda: pair(options.rounds)},
+        "alone": {"alone": lambda: alone(options.rounds)},
         "sizes": {"sizes": lambda: sizes(options.rounds, options.full)},
         "memory": {"memory_decomposition": lambda: in_process_of_its_own(decomposition, 5000, 65536, 1)}
         | ({"memory_comparison": lambda: in_process_of_its_own(whole_comparison, 5000, 65536)} if options.full else {}),

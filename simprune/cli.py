@@ -204,6 +204,17 @@ def compare(
     console.print(table)
 
 
+# What reads other files that people have.
+READERS = {
+    ".npz": "numpy.load({file!r})['layer']",
+    ".pt": "torch.load({file!r}).cpu().numpy()",
+    ".pth": "torch.load({file!r}).cpu().numpy()",
+    ".csv": "pandas.read_csv({file!r}, index_col=0).to_numpy()",
+    ".parquet": "pandas.read_parquet({file!r}).to_numpy()",
+    ".mat": "scipy.io.loadmat({file!r})['layer']",
+}
+
+
 def _array(name: str, file: Path):
     import numpy as np
 
@@ -215,7 +226,9 @@ def _array(name: str, file: Path):
         raise InputError(f"{name}: {shown(str(file))} can't be read ({error.strerror or error})") from None
     except Exception:  # of a damaged header NumPy's reader raises what it likes
         pass
-    raise InputError(f"{name}: {shown(str(file))} is not a .npy file of numbers")
+    reader = READERS.get(file.suffix.lower(), "").format(file=file.name)
+    how = f"; make one with numpy.save('{file.stem}.npy', {reader})" if reader else ""
+    raise InputError(f"{name}: {shown(str(file))} is not a .npy file of numbers{how}")
 
 
 @app.command()

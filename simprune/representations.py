@@ -25,6 +25,8 @@ EPS = torch.finfo(torch.float64).eps
 RESOLVED = 3e-4
 # Numbers in one float64 block of a stream: 16 MB. Larger ones only leave the caches.
 BLOCK = 2**21
+# In units of the scale: a mean up to which the centred values keep their digits.
+SMALL_MEAN = 4.0
 # Bands of rows in which a Gram matrix grows: of each, only what is on and above the diagonal is computed.
 BANDS = 4
 # Kernels, distances and neighbours are n x n. Beyond this many rows they take a seeded draw of the rows.
@@ -65,6 +67,8 @@ def check_view(view: object) -> str:
 
 def nonfinite(tensor: Tensor) -> int:
     """Number of NaN and infinite values."""
+    if bool(tensor.sum().isfinite()):  # which takes a tenth of the time; it may overflow, and then they are looked at
+        return 0
     count = max(1, BLOCK * len(tensor) // max(1, tensor.numel()))
     return sum(int((~block.isfinite()).sum()) for block in tensor.split(count))
 
@@ -247,6 +251,13 @@ class Representation:
         return self.centred if self.centred is not None else self.left_vectors() * self.singular_values
 
     @property
+    def total(self) -> float:
+        """|Xc|^2, the sum of the variances of the principal directions."""
+        if self.decomposed is not None:
+            return float(self.variances.sum())
+        return float((self.covariance if self.gram is None else self.gram).trace())
+
+    @property
     def power(self) -> float:
         """|Xc Xc'|^2, the sum of the squared variances of the principal directions."""
         if self.decomposed is not None:
@@ -355,17 +366,16 @@ def _decompose_wide(matrix: Tensor, scale: float, level: float) -> dict[str, obj
     """The Gram matrix, in one pass over the columns."""
     rows = len(matrix)
     gram = matrix.new_zeros((rows, rows), dtype=torch.float64)
-    along, sums = gram.new_zeros(rows), gram.new_zeros(rows)
+    sides = gram.new_zeros((rows, 2))
     spread = total = 0.0
     for centred, means in _centred_columns(matrix, scale):
         means = means - level
-        along += centred @ means
-        sums += centred.sum(1)
+        sides.addmm_(centred, torch.stack([means, torch.ones_like(means)], 1))
         spread += float(means @ means)
         total += float(means.sum())
         _add_outer(gram, centred)
     _mirror(gram)
-    return {"gram": gram, "sides": Sides(along, sums + total, spread, level)}
+    return {"gram": gram, "sides": Sides(sides[:, 0].contiguous(), sides[:, 1] + total, spread, level)}
 
 
 def _decompose_narrow(matrix: Tensor, scale: float, alive: Tensor) -> dict[str, object]:
@@ -477,11 +487,12 @@ def _centred_columns(matrix: Tensor, scale: float) -> Iterator[tuple[Tensor, Ten
     """Yield blocks of whole columns of a matrix / scale, centred, with the column means."""
     for block in column_blocks(matrix):
         dead = block.amin(0) == block.amax(0)
-        block = block / scale
+        block = block / scale if matrix.dtype == torch.float64 else block.div_(scale)  # or it would be the user's own
         means = torch.where(dead, block[0], block.mean(0))
         block -= means
-        # Once more: at a large mean the first one is short of the digits of the centred values.
-        block -= torch.where(dead, 0.0, block.mean(0))
+        if float(torch.where(dead, 0.0, means).abs().max()) > SMALL_MEAN:
+            # Once more: at a large mean the first one is short of the digits of the centred values.
+            block -= torch.where(dead, 0.0, block.mean(0))
         yield block, means
 
 

@@ -7,7 +7,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.io
+import torch
 from synthetic import draw_images
 
 import simprune
@@ -147,6 +150,27 @@ def test_a_file_that_is_no_array_is_refused(content, tmp_path, capsys):
     file.write_bytes(content)
     status, _, err = call("compare", file, file, capsys=capsys)
     assert status == 2 and "is not a .npy file of numbers" in err
+
+
+@pytest.mark.parametrize("ending", [".npz", ".pt", ".csv", ".parquet", ".mat"])
+def test_files_of_other_kinds_are_refused_with_what_makes_an_array_of_them(ending, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(0).standard_normal((30, 5))
+    {
+        ".npz": lambda file: np.savez(file, layer=values),
+        ".pt": lambda file: torch.save(torch.tensor(values), file),
+        ".csv": lambda file: pd.DataFrame(values).to_csv(file),
+        ".parquet": lambda file: pd.DataFrame(values).to_parquet(file),
+        ".mat": lambda file: scipy.io.savemat(file, {"layer": values}),
+    }[ending]("x" + ending)
+    status, _, err = call("compare", "x" + ending, "x" + ending, capsys=capsys)
+    assert status == 2 and "is not a .npy file of numbers; make one with " in err
+    names = {"numpy": np, "pandas": pd, "torch": torch, "scipy": scipy}
+    exec(err.partition("make one with ")[2], names)
+    assert np.allclose(np.load("x.npy"), values)
+    assert call("compare", "x.npy", "x.npy", "--measures", "nbs", capsys=capsys)[0] == 0
+    status, _, err = call("compare", "x.npy", "x.npy", "--measures", "", capsys=capsys)
+    assert status == 2 and "measures: none given" in err
 
 
 def test_an_array_of_objects_is_not_unpickled(tmp_path, capsys):

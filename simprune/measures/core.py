@@ -180,7 +180,10 @@ class Pair:
 
     @cached_property
     def nuclear_norm(self) -> float:
-        """Sum of the singular values of Xc' Yc, in principal axes S_x M S_y."""
+        """Sum of the singular values of Xc' Yc, in principal axes S_x M S_y; of narrow matrices it needs no axes."""
+        x, y = self.x, self.y
+        if x.centred is not None and y.centred is not None:
+            return float(torch.linalg.svdvals(x.centred.T @ y.centred).sum())
         return nuclear_norm(self.x.singular_values[:, None] * self.overlap * self.y.singular_values)
 
     def features(self, build: Callable[..., object], *constants: object) -> tuple:

@@ -19,7 +19,7 @@ WHITENING = 0.5
 
 def nbs(pair: Pair) -> Score:
     """|Xc' Yc|_* / (|Xc| |Yc|): the cosine of the Procrustes angle."""
-    return Score(pair.nuclear_norm / float(pair.x.singular_values.norm() * pair.y.singular_values.norm()))
+    return Score(pair.nuclear_norm / (pair.x.total * pair.y.total) ** 0.5)
 
 
 def procrustes_distance(pair: Pair) -> Score:
