@@ -58,7 +58,7 @@ def check_number(field: str, value: object, within: str) -> float:
     number = isinstance(value, Real) and not isinstance(value, bool)
     above = number and (value > float(low) or (within[0] == "[" and value == float(low)))
     if not above or not (value < float(high) or (within[-1] == "]" and value == float(high))):  # nan is neither
-        bounds = [f"{'at least' if within[0] == '[' else 'above'} {low}"]
+        bounds = [f"{'of at least' if within[0] == '[' else 'above'} {low}"]
         bounds += [f"{'at most' if within[-1] == ']' else 'below'} {high}"] if high != "inf" else []
         raise InputError(f"{field}: {shown(value)} is not a number {' and '.join(bounds)}")
     return float(value)

@@ -155,7 +155,7 @@ def test_a_diverging_run_says_so(tiny):
         ("batch_size", -1, "batch_size: -1 is not"),
         ("learning_rate", 0, "learning_rate: 0 would leave"),
         ("learning_rate", float("nan"), "learning_rate: nan is not"),
-        ("momentum", 1.0, "momentum: 1.0 is not a number in"),
+        ("momentum", 1.0, "momentum: 1.0 is not a number of at least 0 and below 1"),
         ("weight_decay", -0.1, "weight_decay: -0.1 is not"),
         ("schedule", "steps", "schedule: 'steps' is not one of step, cosine, linear; did you mean 'step'"),
         ("augmentation", "flip", "augmentation: 'flip' is not one of none, crop, crop_flip"),
