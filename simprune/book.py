@@ -31,6 +31,7 @@ from nbformat import NotebookNode
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from simprune import teaching
 from simprune.errors import InputError
 from simprune.store import default_root
 
@@ -438,6 +439,7 @@ def tidy(notebook: NotebookNode, root: Path) -> list[str]:
     for cell in notebook.cells:
         for record in ("papermill", "execution"):
             cell.metadata.pop(record, None)
+        cell.source = teaching.without_marks(cell.source)
         if cell.cell_type != "code":
             cell.source = _from_executed(cell.source)
             continue
@@ -570,6 +572,7 @@ def build(root: Path | str = ".", output: Path | str | None = None, *, console: 
     for page in ["index", *toc_pages(root)]:
         if not (html / f"{page}.html").is_file() or not (html / f"{page}.html").stat().st_size:
             raise PublishingError(f"the book was not built: its page {page}.html is missing or empty")
+    teaching.publish(root / NOTEBOOKS, root / EXECUTED, html)
     console.print(f"book: {len(toc_pages(root))} pages built in {time.perf_counter() - clock:.0f} s")
     return html / "index.html"
 

@@ -38,7 +38,7 @@ WRONG = {
         "return ceil(log(goal) / log(rate))": "is 1 − rate",
     },
     "predict": {
-        "stays = dict.fromkeys(changes, FIVE)": "one unit ×10: SVCCA falls to",
+        "stays = dict.fromkeys(changes, FIVE)": "one unit ×10: Linear CKA falls to",
         "stays = dict.fromkeys(changes, [])": "all five are blind to it",
         "stays = {'permuted': FIVE}": "Name all four changes",
         "stays = dict.fromkeys(changes, ['cka'])": "none of the five ids",
@@ -157,9 +157,8 @@ def test_the_students_version_has_the_tasks_and_no_solution():
 
 
 def test_the_solved_version_shows_no_marks():
-    solved = teaching.solved(SOURCE)
-    assert "SOLUTION" not in "\n".join(cell.source for cell in solved.cells)
-    assert "cka = 26 / np.sqrt(76 * 40)" in "\n".join(cell.source for cell in solved.cells)
+    solved = "\n".join(teaching.without_marks(cell.source) for cell in SOURCE.cells)
+    assert "SOLUTION" not in solved and "cka = 26 / np.sqrt(76 * 40)" in solved
 
 
 def test_a_mark_without_its_end_is_refused():

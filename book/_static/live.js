@@ -109,7 +109,7 @@
 
   function begin(kind, build) {
     const root = document.getElementById(`live-${kind}`);
-    if (!root) return;
+    if (!root || root.classList.contains("is-live")) return; // a page may load this script for each of its pictures
     const moving = make("div", { class: "live-moving" });
     const started = build(root, moving, JSON.parse(root.querySelector("script[type='application/json']").textContent));
     root.append(moving);

@@ -1,6 +1,6 @@
 /* The measures of the package in plain JavaScript, for clouds with more points than units: what the live pictures
    compute as they are dragged. A test holds each against the package. Matrices are lists of rows. */
-const Measures = (function () {
+var Measures = (function () {
   "use strict";
   const EPS = 2 ** -52, VARIANCE_KEPT = 0.99, BANDWIDTH = 0.5, REGULARISATION = 0.01, NEIGHBOURS = 10;
   const range = (count) => Array.from({ length: count }, (_, i) => i);
