@@ -38,9 +38,10 @@ from simprune.errors import InputError, check_path
 from simprune.experiment import RESULTS_SCHEMA, Experiment
 from simprune.locks import locked
 from simprune.measures import MEASURES
+from simprune.places import project_file
 from simprune.representations import VIEWS
 
-SHIPPED = Path(__file__).resolve().parent.parent / "book" / "results"
+SHIPPED = project_file("book/results")
 TABLES = ("performance", "similarity", "sparsity")
 TEMPORARY = ".part-"  # in the name of every file that is being written
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simprune.errors import InputError, shown
+from simprune.places import project_file
 
 if TYPE_CHECKING:
     from simprune.experiment import Experiment
 
-STUDIES = Path(__file__).resolve().parent.parent / "studies.csv"
+STUDIES = project_file("studies.csv")
 NEEDED = ("architecture", "dataset", "profile", "seeds")
 LISTS = ("views", "measures", "references")  # fields of several values, separated by commas
 

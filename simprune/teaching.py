@@ -6,13 +6,13 @@ is. Slides are reveal.js, which comes with the book; notes for the teacher are i
 
 import copy
 import re
+import sys
 from base64 import b64encode
+from functools import cache
 from html import escape
 from pathlib import Path
 
 import nbformat
-from markdown_it import MarkdownIt
-from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
 
 from simprune.errors import InputError
@@ -75,14 +75,17 @@ def slides(notebook: NotebookNode) -> str:
     return _SLIDES.replace("{title}", title).replace("{slides}", f"{opening}\n{sections}")
 
 
-_MARKDOWN = (
-    MarkdownIt("commonmark", {"html": True})
-    .enable("table")
-    .use(
-        dollarmath_plugin,
-        renderer=lambda formula, options: (r"\[{}\]" if options["display_mode"] else r"\({}\)").format(escape(formula)),
-    )
-)
+@cache
+def _markdown_renderer():
+    """Renders Markdown with tables and formulas, as MathJax reads them."""
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+    def formula(text, options):
+        return (r"\[{}\]" if options["display_mode"] else r"\({}\)").format(escape(text))
+
+    renderer = MarkdownIt("commonmark", {"html": True}).enable("table")
+    return renderer.use(dollarmath_plugin, renderer=formula)
 
 
 def _code(cell: NotebookNode) -> str:
@@ -95,7 +98,7 @@ def _code(cell: NotebookNode) -> str:
 
 def _markdown(text: str) -> str:
     """Markdown as HTML, links between pages leading from the slides to the pages of the book."""
-    html = _MARKDOWN.render(text)
+    html = _markdown_renderer().render(text)
     html = re.sub(r'href="([\w-]+)\.ipynb"', r'href="../executed/\1.html"', html)
     return re.sub(r'href="(\.\./[\w/-]+)\.md"', r'href="\1.html"', html)
 
@@ -166,3 +169,8 @@ def publish(sources: Path, executed: Path, html: Path) -> list[Path]:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    source, target = map(Path, sys.argv[1:])
+    _write(target, nbformat.writes(student(nbformat.read(source, as_version=4))))

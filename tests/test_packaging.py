@@ -1,5 +1,6 @@
 """One fact in one place: the pins, the version, the citation."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -47,7 +48,7 @@ def test_an_editable_installation_wins_over_a_folder_of_the_same_name_beside_a_s
     for name in ("__init__.py", "data/__init__.py", "datasets/LICENSE-fashion-mnist.txt"):
         (project / "simprune" / name).parent.mkdir(parents=True, exist_ok=True)
         (project / "simprune" / name).touch()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, project)
     beside.mkdir(parents=True)
     build = "import sys; from setuptools import build_meta; build_meta.build_editable(sys.argv.pop())"
@@ -61,6 +62,30 @@ def test_an_editable_installation_wins_over_a_folder_of_the_same_name_beside_a_s
     command = [sys.executable, "-E", "-S", beside.parent / "script.py"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.strip() == str(project / "simprune" / "__init__.py"), done.stderr
+
+
+def test_an_installed_package_brings_its_results_and_images_along(tmp_path):
+    """As where a class installs a wheel and opens a notebook in an empty folder: no git, no make, no checkout."""
+    project, empty = tmp_path / "project", tmp_path / "empty"
+    for name in ("simprune", "book/results"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "studies.csv", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project)
+    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv.pop())"
+    subprocess.run([sys.executable, "-c", build, tmp_path], cwd=project, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 60e6
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    empty.mkdir()
+    code = (
+        "from simprune import data, notebook, places; "
+        "assert places.project_file('studies.csv').is_relative_to(sys.argv[1]); "
+        "assert notebook.studies() and len(data.load('fashion_mnist_mini').test_images)"
+    )
+    code = f"import sys; sys.path.insert(0, sys.argv[1]); {code}"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["SIMPRUNE_STORE"] = str(tmp_path / "store")
+    subprocess.run([sys.executable, "-P", "-c", code, tmp_path / "site"], cwd=empty, env=environment, check=True)
 
 
 def test_the_import_takes_no_seconds_and_brings_no_plotting():

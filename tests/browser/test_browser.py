@@ -193,10 +193,10 @@ def test_folded_cells_and_solutions_unfold(browser):
     )
     if "book/executed/exercises.html" in pages:
         browser.open(address("book/executed/exercises.html"))
-        height = "document.querySelector('div.solution').getBoundingClientRect().height"
-        before = browser.run(height)
-        browser.run("document.querySelector('div.solution .toggle-button').click()")
-        assert browser.run(f"new Promise(done => setTimeout(() => done({height}), 400))") > before + 50
+        shown = "[...document.querySelectorAll('article details:not(.hide)')].map(answer => answer.open)"
+        assert not any(browser.run(shown))
+        browser.run("document.querySelector('article details:not(.hide) summary').click()")
+        assert browser.run(shown).count(True) == 1
 
 
 def test_a_link_to_the_glossary_says_what_the_term_means(browser):
