@@ -45,7 +45,7 @@ def test_a_slide_has_what_follows_its_cell_up_to_the_next(page):
     title, first, second = re.findall("<section>(.*?)</section>", page, re.DOTALL)
     assert "A talk &lt;1&gt;" in title and "The plan" not in page and "hidden" not in page
     assert "<h2>First</h2>" in first and "<h2>Second</h2>" not in first
-    assert "\\(a &lt; b\\)" in first and "\\[\nx^2\n\\]" in second
+    assert "\\(a &lt; b\\)" in first and "\\[x^2\\]" in second
 
 
 def test_code_is_shown_unless_it_is_folded_and_notes_are_for_the_speaker(page):
