@@ -35,14 +35,15 @@ def compare(
 ) -> pd.DataFrame:
     """Score two representations of the same inputs: a table by `measure` with columns `value`, `status`, `note`.
 
-    `X`, `Y`: arrays or tensors of any float dtype, n first, n x p or n x c x h x w, on any device; the work is done
-    in float64 on that of X. X is the reference (the dense network) for asymmetric measures.
-
-    measures       ids of `MEASURES` (default: all of representations)
-    view           how activations with positions become a matrix; see `representations.view_matrix`
-    seed           of the rows that are drawn where work on all pairs of rows would be too much, and of the permutations
-    options        constants of measures other than the conventional ones, as {"svcca": {"share": 0.95}}
-    permutations   how often the inputs of Y are put in a random order to see what chance gives; 0 for not
+    Args:
+        X: array, tensor or frame of any float dtype, n first: n x p, tokens n x t x d or maps n x c x h x w, on any
+            device. The reference (the dense network) for asymmetric measures. The work is done in float64 where it is.
+        Y: the other representation of the same inputs; of two frames the rows are matched by their index
+        measures: ids of `MEASURES` (default: all of representations)
+        view: how activations with positions become a matrix: "flatten", "channels", "pooled", or a "token"
+        seed: of the rows that are drawn where work on all pairs of rows would be too much, and of the permutations
+        options: constants other than the conventional ones, as {"svcca": {"share": 0.95}}
+        permutations: how often the inputs of Y are put in a random order, to see what chance gives
 
     A status is "ok", "degenerate" (a value that numbers of inputs and units alone dictate) or "undefined" (nan); the
     note says why, and what else to know. Permutations give four more columns: `p_value`, the share of orders, the given
