@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import planted
 import pytest
-import synthetic
 
 from simprune import Experiment, findings
 from simprune.analysis import known_answers
@@ -42,13 +41,11 @@ def boards(tests):
 def every_sentence(studies):
     tests = known_answers.run_tests(studies)
     boards = findings.leaderboards(tests)
-    table = findings.claims(studies)
     return {
         **findings.how_much(studies),
         **{f"from {name}": text for name, text in findings.where_from(studies).items()},
         **{f"known {name}": text for name, text in findings.known_answers(tests, boards).items()},
         **{f"guide {name}": text for name, text in findings.guide_sentences(boards, studies).items()},
-        **{f"claims {name}": text for name, text in findings.claim_sentences(table, studies).items()},
     }
 
 
@@ -234,8 +231,6 @@ def test_text_tables_hold_no_nan(studies, bare, boards, tests):
         findings.scoreboard_table(boards),
         findings.detection_table(tests["detection"]),
         findings.guide(boards, studies),
-        findings.claims(studies),
-        findings.dip_table(studies),
         *(findings.leaderboard_table(boards, test) for test in findings.TEST_TITLES),
         findings.leaderboard_table({}, "trend"),
         findings.scoreboard_table({}),
@@ -339,52 +334,6 @@ def test_procedures_that_miss_comparisons_are_no_advice(studies):
     assert "NBS" not in set(findings.guide(findings.leaderboards(rows), studies)["measure"])
 
 
-# Claims -------------------------------------------------------------------------------------------------------------
-
-
-def verdict(table, words):
-    [found] = table.loc[table["claim"].str.contains(words, regex=False), "verdict"]
-    return found
-
-
-def test_a_dip_in_every_view_and_study_holds_and_in_some_holds_in_part(studies):
-    words = "markedly lower in the convolutional layers"
-    assert verdict(findings.claims(studies), words) == claims_of.HOLDS
-    flat = planted.everything()
-    table = flat.similarity
-    table.loc[(table["measure"] == "svcca") & (table["layer_index"] == 1), "value"] = 1.0
-    assert verdict(findings.claims({"flat": flat}), words) == claims_of.FAILS
-    mixed = {**studies, "flat": flat}
-    assert verdict(findings.claims(mixed), words) == claims_of.IN_PART
-
-
-def test_a_fully_connected_layer_that_is_least_similar_is_no_dip(studies):
-    last = planted.everything()
-    table = last.similarity
-    table.loc[(table["measure"] == "svcca") & (table["layer_index"] == 2) & (table["level"] > 0), "value"] = 0.0
-    assert verdict(findings.claims({"last": last}), "markedly lower in the convolutional layers") == claims_of.FAILS
-    facts = findings.dip_facts({"last": last})
-    assert (facts["connected"] == 0).all() and (facts["last"] == 0).all() and (facts["middle"] > 0).all()
-
-
-def test_a_dip_is_not_judged_where_the_first_or_the_last_layer_has_no_score(studies):
-    for layer in (0, 2):
-        bare = planted.everything()
-        table = bare.similarity
-        chosen = (table["measure"] == "svcca") & (table["layer_index"] == layer) & (table["view"] == "flatten")
-        table.loc[chosen, "status"] = synthetic.DEGENERATE
-        assert set(findings.dip_facts({"bare": bare})["view"]) == {"channels", "pooled"}
-
-
-def test_representations_are_not_judged_at_similar_accuracy_where_later_levels_gain(studies):
-    unfinished = planted.everything()
-    unfinished.performance["test_accuracy"] = 0.8 + 0.03 * (unfinished.performance["level"] > 0)
-    table = findings.claims({"unfinished": unfinished})
-    assert verdict(table, "substantially different") == claims_of.UNTESTED
-    [evidence] = table.loc[table["claim"].str.contains("substantially different"), "evidence"]
-    assert evidence == "unfinished: not judged, as accuracy is not similar: later levels gain 3.0 points"
-
-
 def test_a_question_that_no_procedure_answers_beyond_chance_gets_no_measure(boards, studies):
     boards = {test: board.copy() for test, board in boards.items()}
     boards["layer_identification"]["p_adjusted"] = 0.2
@@ -420,94 +369,3 @@ def test_a_layer_that_has_no_score_with_few_inputs_does_not_put_off_the_number_t
     samples.loc[(samples["layer_index"] == 0) & (samples["inputs"] == samples["inputs"].min()), "status"] = "undefined"
     least, *_ = claims_of._sample_sizes({"steady": steady})["steady"]
     assert least == samples["inputs"].min()
-
-
-def test_a_score_that_is_not_there_refutes_nothing():
-    bare = planted.everything()
-    bare.performance["test_accuracy"] = 0.9
-    bare.similarity.loc[bare.similarity["measure"] == "svcca", "status"] = synthetic.DEGENERATE
-    table = findings.claims({"bare": bare})
-    assert verdict(table, "substantially different") == claims_of.UNTESTED
-
-
-def test_a_run_without_a_level_near_a_fifth_of_the_weights_says_nothing_about_it():
-    harsh = planted.everything()
-    harsh.performance["density"] = 0.1 ** harsh.performance["level"]
-    table = findings.claims({"harsh": harsh})
-    assert verdict(table, "within half a point") == claims_of.UNTESTED
-
-
-def test_accuracy_that_is_kept_holds_and_accuracy_that_falls_does_not(studies):
-    kept, lost = planted.everything(), planted.everything()
-    kept.performance["test_accuracy"] = 0.9
-    lost.performance["test_accuracy"] = 0.9 - 0.05 * lost.performance["level"]
-    words = "within half a point"
-    assert verdict(findings.claims({"kept": kept}), words) == claims_of.HOLDS
-    assert verdict(findings.claims({"lost": lost}), words) == claims_of.FAILS
-    assert verdict(findings.claims({"kept": kept, "lost": lost}), words) == claims_of.IN_PART
-
-
-def test_a_dense_network_that_was_not_trained_to_its_end_proves_nothing_about_kept_accuracy(studies):
-    words, kept, unfinished = "within half a point", planted.everything(), planted.everything()
-    kept.performance["test_accuracy"] = 0.9
-    unfinished.performance["test_accuracy"] = 0.8 + 0.03 * (unfinished.performance["level"] > 0)
-    assert verdict(findings.claims({"unfinished": unfinished}), words) == claims_of.UNTESTED
-    table = findings.claims({"kept": kept, "unfinished": unfinished})
-    assert verdict(table, words) == claims_of.HOLDS
-    [evidence] = table.loc[table["claim"].str.contains(words), "evidence"]
-    assert "unfinished: not judged" in evidence and "gain 3.0 points" in evidence
-
-
-def test_ways_of_retraining_are_compared_where_they_were_run(studies):
-    words = "beat fine-tuning"
-    assert verdict(findings.claims(studies), words) == claims_of.UNTESTED
-    runs = {}
-    for place, mode in enumerate(findings.VARIANTS):
-        runs[mode] = planted.everything()
-        runs[mode].performance["test_accuracy"] = 0.9 - 0.01 * place
-    assert verdict(findings.claims(studies, runs), words) == claims_of.HOLDS
-    only = {mode: runs[mode] for mode in ("lr_rewind", "finetune")}
-    assert verdict(findings.claims(studies, only), words) == claims_of.IN_PART
-    runs["finetune"].performance["test_accuracy"] = 0.885
-    assert verdict(findings.claims(studies, runs), words) == claims_of.HOLDS
-    runs["finetune"].performance["test_accuracy"] = 0.895
-    assert verdict(findings.claims(studies, runs), words) == claims_of.IN_PART
-    runs["finetune"].performance["test_accuracy"] = 0.8995
-    assert verdict(findings.claims(studies, runs), words) == claims_of.FAILS  # half a tenth of a point is no lead
-
-
-def test_which_of_the_two_ways_of_rewinding_is_better_is_not_part_of_the_claim(studies):
-    runs = {mode: planted.everything() for mode in ("lr_rewind", "weight_rewind", "finetune")}
-    for mode, accuracy in zip(runs, (0.90, 0.91, 0.89), strict=True):
-        runs[mode].performance["test_accuracy"] = accuracy
-    assert verdict(findings.claims(studies, runs), "beat fine-tuning") == claims_of.HOLDS
-
-
-def test_ways_of_retraining_are_compared_with_the_same_seeds(studies):
-    runs = {mode: planted.everything() for mode in ("lr_rewind", "finetune")}
-    one = runs["lr_rewind"].performance
-    runs["lr_rewind"].performance = pd.concat(
-        [one.assign(test_accuracy=0.95), one.assign(seed=1, test_accuracy=0.5)], ignore_index=True
-    )
-    runs["finetune"].performance["test_accuracy"] = 0.9
-    table = findings.claims(studies, runs)
-    assert verdict(table, "beat fine-tuning") == claims_of.IN_PART  # the other way was not run
-    [evidence] = table.loc[table["claim"].str.contains("beat fine-tuning"), "evidence"]
-    assert evidence.replace("\u00a0", " ") == "LR rewinding 95.00 % against fine-tuning 90.00 % (one seed)"
-    runs["finetune"].performance["seed"] = 17
-    assert verdict(findings.claims(studies, runs), "beat fine-tuning") == claims_of.UNTESTED
-
-
-def test_one_answer_from_all_measures_contradicts_that_the_answer_depends_on_the_measure(bare):
-    assert verdict(findings.claims(bare), "depends on the measure") == claims_of.FAILS
-    disputed = planted.everything()
-    table = disputed.similarity
-    chosen = (table["measure"] == "nbs") & (table["layer_index"] == 2) & (table["level"] > 0)
-    table.loc[chosen, "value"] = 0.01
-    assert verdict(findings.claims({"disputed": disputed}), "depends on the measure") == claims_of.HOLDS
-
-
-def test_the_headline_counts_verdicts(studies):
-    table = pd.DataFrame({"verdict": [claims_of.HOLDS, claims_of.HOLDS, claims_of.FAILS]})
-    text = findings.claim_sentences(table, studies)["headline"]
-    assert text == "Of 3 published findings, 2 hold and 1 do not hold."

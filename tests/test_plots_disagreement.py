@@ -6,7 +6,7 @@ import planted
 import pytest
 
 from simprune import analysis, findings, plots
-from simprune.analysis import known_answers
+from simprune.analysis import known_answers, published
 
 NAME = "LeNet-5 on Fashion-MNIST"
 ABOUT_STUDIES = (
@@ -17,7 +17,6 @@ ABOUT_STUDIES = (
     plots.released_lines,
     plots.convergence_lines,
     plots.ladder_lines,
-    plots.svcca_profiles,
 )
 
 
@@ -149,3 +148,11 @@ def test_the_guide_names_the_best_procedure_of_each_question(boards):
     axes.figure.canvas.draw()
     left = axes.get_window_extent().x0
     assert all(text.get_window_extent().x0 >= left for text in axes.texts)
+
+
+def test_svcca_is_drawn_for_each_study_and_network_and_left_out_where_it_is_not_ok(studies):
+    table = published.profiles(studies, {NAME: planted.everything()})
+    table.loc[(table["study"] == NAME) & (table["who"] == "twin") & (table["layer_index"] == 0), "ok"] = False
+    first, second = plots.svcca_profiles(table).axes
+    assert [len(line.get_xdata()) for line in first.lines] == [3, 2, 3]
+    assert [len(line.get_xdata()) for line in second.lines] == [3, 0, 3]

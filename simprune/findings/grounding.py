@@ -1,4 +1,4 @@
-"""Tables and sentences of the pages on tests with a known answer, the guide, and the claims of earlier papers."""
+"""Tables and sentences of the pages on tests with a known answer and of the guide."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,20 +10,13 @@ from simprune import analysis
 from simprune.analysis import known_answers as tests_with_answers
 from simprune.findings.common import (
     NO_VALUE,
-    PER_CENT,
-    accuracy_percent,
     counted,
-    densities,
     listed,
     named,
-    nearest_level,
     percent,
     title,
 )
 from simprune.findings.disagreement import NOT_COMPUTED, _number, share_text
-from simprune.findings.results import CHANGED, TOLERANCE
-from simprune.findings.retraining import RENDA_AHEAD, RENDA_DENSITY, RENDA_ORDER, VARIANTS, renda_facts
-from simprune.findings.studies import DIP, unfinished_gain
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -51,11 +44,6 @@ SIGNIFICANT = 0.05  # an adjusted p value below this counts as above chance
 AGREED = 0.7  # the orders of two tests agree from this Spearman's ρ on: about half of the variance of ranks is shared
 # The best possible score of every test is 1.
 BEST = 1.0
-
-# Verdicts on what others have published.
-HOLDS, IN_PART, FAILS, UNTESTED = "holds", "holds in part", "does not hold", "not tested"
-# The names of fully connected layers begin so.
-FULLY_CONNECTED = ("fc", "logits")
 
 
 def procedure_words(row: Mapping[str, str]) -> str:
@@ -497,211 +485,3 @@ def _size_sentence(studies: Studies) -> str:
     if short:
         text += " No number between that and all was tried, and all may be too few."
     return text
-
-
-# Claims -----------------------------------------------------------------------------------------------------
-
-
-def dip_facts(studies: Studies, measure: str = "svcca", density: float = 0.1) -> pd.DataFrame:
-    """How much lower convolutional layers in between are than the ends: one row for each study and view.
-
-    Columns: study, view, first, middle (the least of the convolutional and pooling layers after the first), connected
-    (the least of the fully connected ones, the logits included), last, layers. Means over seeds at the level nearest to
-    a density; a layer whose score is not ok is left out, and a view in which the first or the last layer has none too.
-    """
-    rows = []
-    for name, results in studies.items():
-        scores = analysis.dense_scores(results.similarity)
-        every = scores.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
-        level = nearest_level(results, density)
-        chosen = scores[(scores["measure"] == measure) & (scores["level"] == level)].dropna(subset="value")
-        for view, table in chosen.groupby("view", sort=False):
-            profile = table.groupby("layer_index")["value"].mean()
-            connected = every[profile.index].str.startswith(FULLY_CONNECTED)
-            between = profile[~connected].drop(every.index[0], errors="ignore")
-            if {every.index[0], every.index[-1]} <= set(profile.index) and len(between) and connected.any():
-                first, last = profile.loc[[every.index[0], every.index[-1]]]
-                rows.append((name, view, first, between.min(), profile[connected].min(), last, len(profile)))
-    return pd.DataFrame(rows, columns=["study", "view", "first", "middle", "connected", "last", "layers"])
-
-
-def dip_table(studies: Studies, density: float = 0.1) -> pd.DataFrame:
-    """`dip_facts` as text."""
-    facts = dip_facts(studies, density=density)
-    columns = {
-        "first": "first layer",
-        "middle": "least convolutional between",
-        "connected": "least fully connected",
-        "last": "last layer",
-    }
-    text = {words: facts[column].map(_number) for column, words in columns.items()}
-    return pd.DataFrame({"study": facts["study"], "view": facts["view"], **text}).set_index(["study", "view"])
-
-
-def claims(studies: Studies, retraining: Studies | None = None) -> pd.DataFrame:
-    """What earlier papers found, held against our tables: claim, source, verdict, evidence.
-
-    `retraining`: results of other ways of retraining, by the names of `Experiment.retraining` and the study, see
-    `load_retraining`. A verdict is "holds", "holds in part", "does not hold" or "not tested"; the evidence is the
-    numbers that it rests on.
-    """
-    rows = [
-        _claim_dip(studies),
-        _claim_measure(studies),
-        _claim_blakeney(studies),
-        _claim_renda_rewind(studies),
-        _claim_renda_modes(retraining or {}),
-    ]
-    return pd.DataFrame(rows, columns=["claim", "source", "verdict", "evidence"])
-
-
-def _verdict(right: int, all_: int) -> str:
-    return UNTESTED if not all_ else HOLDS if right == all_ else IN_PART if right else FAILS
-
-
-def _claim_dip(studies: Studies) -> tuple[str, str, str, str]:
-    facts = dip_facts(studies)
-    dips = facts["middle"] < facts[["first", "connected"]].min(axis=1) - DIP
-    evidence = "; ".join(
-        f"{row.study}, {row.view}: {_number(row.first)} in the first layer, {_number(row.middle)} in a convolutional "
-        f"one, {_number(row.connected)} in a fully connected one"
-        for row in facts.itertuples()
-    )
-    return (
-        "SVCCA between pruned and dense networks is high in the first convolutional layer and in the fully connected "
-        "ones, markedly lower in the convolutional layers in between",
-        "Ansuini et al. (2020a)",
-        _verdict(int(dips.sum()), len(dips)),
-        f"Least similarity: {evidence}" if evidence else NOT_COMPUTED,
-    )
-
-
-def _claim_measure(studies: Studies) -> tuple[str, str, str, str]:
-    parts, several = [], 0
-    for name, results in studies.items():
-        answers = analysis.distinct_answers(analysis.conclusions(results, scale="value"))
-        tau = analysis.median_agreement(results)["median"]
-        several += answers.loc["least_layer", "distinct"] > 1
-        parts.append(
-            f"{name}: {answers.loc['least_layer', 'distinct']} answers to which layer is least similar, median τ "
-            f"between measures {_number(tau)}"
-        )
-    return (
-        "The answer depends on the measure",
-        "Ansuini et al. (2020b)",
-        _verdict(several, len(studies)),
-        "; ".join(parts) or NOT_COMPUTED,
-    )
-
-
-def _claim_blakeney(studies: Studies) -> tuple[str, str, str, str]:
-    """Different representations by SVCCA, at the last level that is as accurate as the dense network."""
-    parts, right, judged = [], 0, 0
-    for name, results in studies.items():
-        accuracy = results.performance.groupby("level")["test_accuracy"].mean()
-        if (gain := unfinished_gain(results)) is not None:
-            parts.append(f"{name}: not judged, as accuracy is not similar: later levels gain {100 * gain:.1f} points")
-            continue
-        kept = accuracy.index[(accuracy - accuracy[0]).abs() <= TOLERANCE].max()
-        if kept == 0:
-            continue
-        scores = analysis.dense_scores(results.similarity)
-        at = scores[(scores["level"] == kept) & (scores["measure"] == "svcca") & (scores["view"] == "pooled")]
-        similarity = at["value"].mean()
-        if np.isnan(similarity):
-            parts.append(f"{name}: not judged, as SVCCA has no sound score on pooled maps")
-            continue
-        judged += 1
-        right += similarity < CHANGED
-        parts.append(
-            f"{name}: at {percent(densities(results)[kept])} of the weights, accuracy "
-            f"{accuracy_percent(accuracy[kept])} against {accuracy_percent(accuracy[0])}, mean SVCCA (pooled) "
-            f"{_number(similarity)}"
-        )
-    return (
-        "Pruned networks evolve to substantially different representations at similar accuracy (SVCCA)",
-        "Blakeney et al. (2020)",
-        _verdict(right, judged),
-        "; ".join(parts) or NOT_COMPUTED,
-    )
-
-
-def _claim_renda_rewind(studies: Studies) -> tuple[str, str, str, str]:
-    parts, right, judged = [], 0, 0
-    for name, results in studies.items():
-        if results.experiment.retraining != "lr_rewind":
-            continue
-        accuracy = results.performance.groupby("level")["test_accuracy"].mean()
-        if (gain := unfinished_gain(results)) is not None:
-            parts.append(
-                f"{name}: not judged, as the dense network ({accuracy_percent(accuracy[0])}) was not trained to its "
-                f"end; later levels gain {100 * gain:.1f} points"
-            )
-            continue
-        facts = renda_facts(results)
-        if facts is None:
-            parts.append(f"{name}: not judged, as no level is near {percent(RENDA_DENSITY)} of the weights")
-            continue
-        judged += 1
-        right += facts.holds
-        parts.append(
-            f"{name}: down to {percent(facts.density)} of the weights at worst {_points(facts.worst)} of the dense "
-            f"{accuracy_percent(accuracy[0])}"
-        )
-    return (
-        "With learning-rate rewinding, accuracy stays within half a point of the dense network's down to about a fifth "
-        "of the weights",
-        "Renda et al. (2020), ResNet-20 on CIFAR-10",
-        _verdict(right, judged),
-        "; ".join(parts) or NOT_COMPUTED,
-    )
-
-
-def _points(difference: float) -> str:
-    return f"{100 * abs(difference):.2f} points {'below' if difference < 0 else 'above'} that"
-
-
-def _claim_renda_modes(retraining: Studies) -> tuple[str, str, str, str]:
-    parts, judged = [], []
-    for pair in RENDA_ORDER:
-        tables = [retraining[mode].performance for mode in pair if mode in retraining]
-        seeds = set.intersection(*(set(table["seed"]) for table in tables)) if len(tables) == len(pair) else set()
-        if seeds:
-            one, other = (_accuracy_near(retraining[mode], 0.1, seeds) for mode in pair)
-            judged.append(one >= other + RENDA_AHEAD)
-            parts.append(
-                f"{VARIANTS[pair[0]][0]} {100 * one:.2f}{PER_CENT} against {VARIANTS[pair[1]][0]} "
-                f"{100 * other:.2f}{PER_CENT} ({counted(len(seeds), 'seed')})"
-            )
-    return (
-        "At about a tenth of the weights LR and weight rewinding beat fine-tuning",
-        "Renda et al. (2020), ResNet-20 on CIFAR-10",
-        IN_PART if judged and all(judged) and len(judged) < len(RENDA_ORDER) else _verdict(sum(judged), len(judged)),
-        "; ".join(parts) or "The other ways of retraining are not run yet.",
-    )
-
-
-def _accuracy_near(results: "Results", density: float, seeds: set[int]) -> float:
-    """Mean test accuracy of some seeds at the level nearest to a density."""
-    table = results.performance
-    at = table[(table["level"] == nearest_level(results, density)) & table["seed"].isin(seeds)]
-    return at["test_accuracy"].mean()
-
-
-def claim_sentences(table: pd.DataFrame, studies: Studies) -> dict[str, str]:
-    """The sentences of the page on earlier papers, by name; that of the figure by the name of its function."""
-    counts = table["verdict"].value_counts()
-    words = {HOLDS: "hold", IN_PART: "hold in part", FAILS: "do not hold", UNTESTED: "could not be tested"}
-    facts = dip_facts(studies)
-    flat = facts[facts["view"] == "pooled"] if len(facts) else facts
-    dips = "; ".join(
-        f"{_number(row.first)} in the first layer, {_number(row.middle)} at the least in a convolutional one after it "
-        f"and {_number(row.connected)} at the least in a fully connected one ({row.study})"
-        for row in flat.itertuples()
-    )
-    return {
-        "headline": f"Of {len(table)} published findings, "
-        + listed(f"{counts[verdict]} {words[verdict]}" for verdict in words if verdict in counts)
-        + ".",
-        "svcca_profiles": f"SVCCA on pooled maps is {dips}." if dips else NOT_COMPUTED,
-    }

@@ -24,7 +24,6 @@ from simprune.findings import (
     SHARE_WORDS,
     TEST_TITLES,
     detection_summary,
-    dip_facts,
     guide_points,
     released_scores,
     scoreboard,
@@ -59,6 +58,12 @@ PART_COLOURS = {
     "residual": ("#e6e6e6", "#1a1a1a"),
 }
 SCALE_LOOKS = {"value": ("as it is", "none", 7.5), "sibling": ("against siblings", "#1a1a1a", 4.5)}
+# Who is drawn by `svcca_profiles`: words and look.
+PROFILE_LINES: Mapping[str, tuple[str, Mapping]] = {
+    "pruned": ("pruned", {"marker": "o"}),
+    "twin": ("its twin, no weight lost", {"marker": "o", "mfc": "white", "linewidth": 1}),
+    "sibling": ("another seed", {"linestyle": "--", "linewidth": 1.2}),
+}
 VIEW_MARKERS = {"flatten": "o", "channels": "s", "pooled": "^"}
 CORRECTION_COLOURS = {"none": "#08306b", "chance": "#d55e00", "debiased": "#4c9a2a"}
 CHANCE = {"color": "#8a8a8a", "linewidth": 0.9, "linestyle": (0, (5, 4))}
@@ -412,28 +417,26 @@ def guide_chart(boards: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def svcca_profiles(studies: Studies, density: float = 0.1) -> Figure:
-    """SVCCA between pruned and dense networks along the depth of each network, a panel for each view."""
-    if dip_facts(studies, density=density).empty:
-        return _absent()
-    views = [view for view in VIEW_MARKERS if view in set(dip_facts(studies, density=density)["view"])]
-    colours = ["#08306b", "#d55e00", "#00795c", "#b3226b", "#6b6b6b"]
-    with new_figure(height=2.9) as (figure, _):
-        grid = figure.subplots(1, len(views), squeeze=False, sharey=True)[0]
-        for axes, view in zip(grid, views, strict=True):
-            for number, (name, results) in enumerate(studies.items()):
-                scores = analysis.dense_scores(results.similarity)
-                chosen = scores[(scores["measure"] == "svcca") & (scores["view"] == view)]
-                chosen = chosen[chosen["level"] == nearest_level(results, density)]
-                means = chosen.groupby("layer_index")["value"].mean()
-                depth = np.linspace(0, 1, len(means))
-                look = {"color": colours[number % len(colours)], "marker": "osD^v"[number % 5], "ms": 4}
-                axes.plot(depth, means, **look, label=name)
-            axes.set_title(view, loc="left")
-            axes.set(ylim=(0, 1.04))
-            axes.set_xticks([0, 1], ["first", "last"])
-        grid[len(views) // 2].set_xlabel("layer")
-        grid[0].set_ylabel("SVCCA to the dense network")
+def svcca_profiles(table: pd.DataFrame) -> Figure:
+    """SVCCA to the dense network along the layers: a panel for each study, a line for each network.
+
+    `table`: `analysis.published.profiles`. A layer whose status is not ok is left out.
+    """
+    names = table["study"].unique()
+    rows = -(-len(names) // 2)
+    with new_figure(height=1.0 + 1.7 * rows) as (figure, _):
+        grid = figure.subplots(rows, min(2, len(names)), squeeze=False, sharey=True).ravel()
+        for axes in grid[len(names) :]:
+            axes.set_axis_off()
+        for axes, name in zip(grid, names, strict=False):
+            for who, (words, look) in PROFILE_LINES.items():
+                line = table[(table["study"] == name) & (table["who"] == who) & table["ok"]].sort_values("layer_index")
+                axes.plot(line["layer_index"], line["mean"], color="#1a1a1a", ms=4, label=words, **look)
+            axes.set_title(name, loc="left")
+            axes.set_ylim(0, 1.04)
+            ends = table.loc[table["study"] == name, "layer_index"].agg(["min", "max"])
+            axes.set_xticks(ends, ["first layer", "output"])
+        figure.supylabel("SVCCA to the dense network", fontsize=9)
         handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2)
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
