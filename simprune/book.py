@@ -75,6 +75,7 @@ def publish(
     does not come out whole.
     """
     root, console = book_root(root), console or Console(stderr=True, highlight=False)
+    _check_writable((Path(output) if output else root) / "_build")
     executed = execute(notebooks(root), root / EXECUTED, parameters, jobs=jobs, console=console)
     write_provenance(executed, root)
     return build(root, output, console=console)
@@ -586,6 +587,7 @@ def _progress(console: Console) -> Iterator[Progress]:
 
 
 # Printing it -----------------------------------------------------------------------------------------------
+# Sphinx's own builder of one page, singlehtml, fails on nodes that its extensions leave in pages (sphinx-design's).
 
 
 def pdf(root: Path | str = ".", output: Path | str | None = None) -> Path:

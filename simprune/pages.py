@@ -10,7 +10,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nbformat
@@ -23,7 +23,7 @@ from simprune.errors import InputError
 from simprune.experiment import Experiment
 from simprune.results import load
 
-TEMPLATE = NOTEBOOKS / "templates" / "study.ipynb"
+TEMPLATE = PurePosixPath("notebooks/templates/study.ipynb")
 
 
 def page(architecture: str, dataset: str, profile: str | None = None, root: Path | str = ".") -> Path:

@@ -245,7 +245,7 @@ def test_ctrl_c_while_the_command_is_being_loaded_ends_with_status_130_and_no_tr
 def test_the_command_that_a_page_prints_makes_the_experiment_again(fields, my_images, monkeypatch):
     """Whatever the path of one's own images holds."""
     if fields.get("dataset") == "folder":
-        folder = my_images / "of <mine>, 'all' & more"
+        folder = my_images / ("of <mine>, 'all' & more" if os.name == "posix" else "of mine, 'all' & more")
         (my_images / "my-images").rename(folder)
         fields = {**fields, "dataset": f"folder:{folder}"}
     experiment, asked = Experiment(**fields), []
