@@ -177,7 +177,9 @@ def title(measure: str) -> str:
 
 
 def named(measure: str) -> str:
-    """A measure's name within a sentence: small, but for proper names and abbreviations."""
+    """A measure's name within a sentence: small, but for proper names and abbreviations; a dash for none."""
+    if not measure:
+        return NO_VALUE
     name = title(measure)
     return name if name.split()[0].isupper() or name.startswith(PROPER_NAMES) else name[0].lower() + name[1:]
 

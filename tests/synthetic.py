@@ -110,6 +110,7 @@ def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views
             "duration": 1234.5,
         },
         directory=None,
+        diagnostics={},
     )
 
 

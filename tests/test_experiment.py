@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from synthetic import draw_images
+from typer.testing import CliRunner
 
 from simprune import Experiment, InputError
 from simprune.experiment import FIRST_MEASURES, PROFILES
@@ -226,3 +227,40 @@ def test_a_bad_value_is_refused_in_one_clear_sentence(fields, message):
     with pytest.raises(InputError, match=message) as refusal:
         Experiment(**fields)
     assert "\n" not in str(refusal.value)
+
+
+# In words -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "simprune run lenet5 fashion_mnist --profile paper --seeds 0,1"),
+        ({"measures": ["nbs"], "views": ["pooled"]}, "simprune run lenet5 fashion_mnist --profile paper --seeds 0,1"),
+        ({"retraining": "none", "one_shot": True}, "--one-shot"),
+        ({"rate": 0.3, "levels": 4}, "--rate 0.3 --levels 4"),
+    ],
+)
+def test_the_command_that_is_printed_runs_that_very_experiment(changes, line, monkeypatch):
+    from simprune.cli import app
+
+    experiment = Experiment("lenet5", "fashion_mnist", profile="paper", seeds=(0, 1)).replace(**changes)
+    assert line in experiment.command
+    asked = []
+
+    def refuse(experiment, **options):
+        asked.append(experiment)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simprune.study.run", refuse)
+    CliRunner().invoke(app, experiment.command.split()[1:])
+    assert asked[0].key == experiment.key and asked[0].seeds == experiment.seeds
+
+
+def test_the_command_names_scores_that_the_profile_would_not_compute():
+    experiment = Experiment("lenet5", profile="quick", references=["dense", "sibling"], measures=["gulp"])
+    assert experiment.command.endswith("--measures gulp --references dense,sibling")
+
+
+def test_an_experiment_has_a_title():
+    assert Experiment("lenet5", "fashion_mnist").title == "LeNet-5 on Fashion-MNIST"

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from simprune import plots
+from simprune import analysis, plots
 from simprune.errors import InputError
 from simprune.measures import MEASURES
 
@@ -88,9 +88,13 @@ def test_layers_stand_in_network_order_whatever_the_order_of_the_table():
     assert [axes.get_title(loc="left") for axes in panels[: len(synthetic.LAYERS)]] == list(synthetic.LAYERS)
 
 
-def test_heatmaps_share_one_scale_from_0_to_1(results):
+@pytest.mark.parametrize(("least", "floor"), [(0.5, 0.4), (0.3, 0)])
+def test_heatmaps_share_one_scale_which_begins_where_scores_are(least, floor):
+    results = synthetic.results()
+    results.similarity["value"] = results.similarity["value"].clip(lower=0.45)
+    synthetic.set_score(results, least, measure="nbs", layer="pool2", level=12)
     meshes = [mesh for axes in plots.similarity_heatmaps(results).axes[:5] for mesh in axes.collections]
-    assert [(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes] == [(0, 1)] * 5
+    assert [(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes] == [(floor, 1)] * 5
     assert len({mesh.get_cmap().name for mesh in meshes}) == 1
 
 
@@ -109,6 +113,8 @@ def test_a_heatmap_hatches_what_is_not_ok_and_crosses_what_has_no_value(results)
     assert hatched == {(layer, level) for layer in (0, 1) for level in range(13)}
     crosses = [tuple(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "x"]
     assert crosses == [(6.5, 12.5)]
+    coloured = np.ma.getmaskarray(axes.collections[0].get_array().reshape(13, 7))
+    assert coloured[:, :2].all() and not coloured[:12, 2:].any()
 
 
 def test_negative_similarities_are_said_to_lie_beyond_the_scale():
@@ -165,6 +171,75 @@ def test_profiles_are_those_of_the_nearest_measured_density(results):
     expected = scores.groupby("layer_index")["value"].mean()
     assert np.allclose(figure.axes[0].lines[0].get_ydata(), expected)
     assert figure.axes[0].get_title(loc="left") == "density 51.2\u00a0%"
+
+
+def test_a_twin_stands_at_the_densities_of_the_pruned_network():
+    results, twin = synthetic.results(levels=3), synthetic.results(seeds=(0,), levels=3)
+    twin.performance = twin.performance.assign(density=1.0, test_accuracy=0.95)
+    axes = plots.performance(results, twin).axes[0]
+    [line] = [line for line in axes.lines if len(line.get_ydata()) == 4 and np.allclose(line.get_ydata(), 95)][:1]
+    assert np.allclose(line.get_xdata(), [1, 0.8, 0.64, 0.512])
+    assert "its twin" in legend_words(plots.performance(results, twin))[-1]
+
+
+def with_company():
+    """A run whose twin is nearer by 0.1, with controls and chance."""
+    results = synthetic.with_controls(synthetic.results(measures=("svcca", "nbs")))
+    twin = synthetic.results(measures=("svcca", "nbs"))
+    twin.similarity["value"] = 1 - 0.5 * (1 - twin.similarity["value"])
+    nulls = results.similarity[results.similarity["reference"] == "dense"].assign(null=0.25)
+    results.diagnostics = {"nulls": nulls}
+    return results, twin, analysis.company(results, twin)
+
+
+def drawn(axes, who):
+    """What a panel draws of one of the company."""
+    colour, _, _ = plots.COMPANY_STYLES[who]
+    [line] = [line for line in axes.lines if to_hex(line.get_color()) == colour]
+    return np.asarray(line.get_ydata())
+
+
+def test_the_pruned_network_stands_beside_its_company_in_a_panel_for_each_layer_and_measure():
+    results, twin, company = with_company()
+    figure = draw(plots.company_by_density(company))
+    assert len(figure.axes) == len(synthetic.LAYERS) * 2
+    assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["SVCCA", "NBS"]
+    assert [axes.texts[0].get_text() for axes in figure.axes[::2]] == list(synthetic.LAYERS)
+    panel = figure.axes[1]  # NBS of the first layer
+    for reference in ("sibling", "untrained"):
+        at_start = results.similarity.query(
+            f"reference == '{reference}' and measure == 'nbs' and layer_index == 0 and level == 0"
+        )
+        assert np.allclose(drawn(panel, reference), at_start["value"].mean())
+    assert np.allclose(drawn(panel, "chance"), 0.25)
+    longer = twin.similarity.query("measure == 'nbs' and layer_index == 0").groupby("level")["value"].mean()
+    assert np.allclose(drawn(panel, "twin"), longer)
+    assert {"pruned", "its twin", "another seed", "untrained", "chance"} <= set(legend_words(figure))
+
+
+def test_along_the_layers_the_company_is_that_of_the_nearest_density():
+    results, twin, company = with_company()
+    panel = draw(plots.company_profiles(company, density=0.5)).axes[1]
+    at = twin.similarity.query("level == 3 and measure == 'nbs'").groupby("layer_index")["value"].mean()
+    assert np.allclose(drawn(panel, "twin"), at) and len(drawn(panel, "sibling")) == len(synthetic.LAYERS)
+    pruned = results.similarity.query("level == 3 and measure == 'nbs' and reference == 'dense'")
+    expected = pruned.groupby("layer_index")["value"].mean()
+    assert any(
+        np.allclose(line.get_ydata(), expected) for line in panel.lines if len(line.get_ydata()) == len(expected)
+    )
+
+
+def test_company_that_is_not_stored_is_absent():
+    company = analysis.company(synthetic.results(measures=("nbs",)))
+    assert list(company.index.unique("who")) == ["pruned"]
+    for figure in (plots.company_by_density(company), plots.company_profiles(company)):
+        assert "another seed" not in legend_words(draw(figure))
+
+
+def test_a_measure_without_a_style_is_drawn_in_grey(monkeypatch):
+    monkeypatch.delitem(plots.STYLES, "nbs")
+    line = plots.layer_profiles(synthetic.results(measures=("nbs",)), density=0.5).axes[0].lines[0]
+    assert to_hex(line.get_color()) == "#555555"
 
 
 def test_the_agreement_of_unranked_measures_is_a_cross():

@@ -1,4 +1,4 @@
-"""Figures of controls, of ways of retraining and of all studies."""
+"""Figures of ways of retraining and of all studies."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,11 +8,6 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 
 from simprune import findings, plots
-
-
-@pytest.fixture
-def results():
-    return synthetic.with_controls(synthetic.results())
 
 
 @pytest.fixture
@@ -29,7 +24,6 @@ def studies():
     return both
 
 
-CONTROLS = (plots.controls_by_density, plots.reference_profiles)
 RETRAINING = (plots.retraining_accuracy, plots.retraining_similarity, plots.retraining_profiles)
 STUDIES = (plots.studies_accuracy, plots.studies_layers, plots.studies_fall, plots.studies_agreement)
 
@@ -37,7 +31,6 @@ STUDIES = (plots.studies_accuracy, plots.studies_layers, plots.studies_fall, plo
 @pytest.mark.parametrize(
     ("function", "given"),
     [
-        *((function, "results") for function in CONTROLS),
         *((function, "runs") for function in RETRAINING),
         *((function, "studies") for function in STUDIES),
     ],
@@ -48,33 +41,6 @@ def test_a_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(funct
     assert isinstance(figure, Figure) and plt.get_fignums() == []
     assert figure.get_figwidth() <= plots.WIDTH
     assert to_hex(figure.get_facecolor()) == "#ffffff"
-
-
-def test_the_grid_of_controls_has_a_row_for_each_layer_and_a_column_for_each_measure(results):
-    figure = plots.controls_by_density(results)
-    assert len(figure.axes) == len(synthetic.LAYERS) * 3
-    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["SVCCA", "Linear CKA", "NBS"]
-    assert [axes.texts[0].get_text() for axes in figure.axes[::3]] == list(synthetic.LAYERS)
-
-
-def test_the_levels_of_the_controls_are_those_of_the_dense_network(results):
-    axes = plots.controls_by_density(results, measures=["nbs"]).axes[0]
-    for reference, line in zip(("sibling", "untrained"), axes.lines[:2], strict=True):
-        chosen = results.similarity.query(
-            f"reference == '{reference}' and measure == 'nbs' and layer_index == 0 and level == 0"
-        )
-        assert np.allclose(line.get_ydata(), chosen["value"].mean())
-
-
-def test_every_reference_has_a_line_of_its_own(results):
-    axes = plots.reference_profiles(results, density=0.5, measures=["nbs"]).axes[0]
-    lines = [line for line in axes.lines if line.get_label() in {"dense network", "untrained network"}]
-    assert len(lines) == 2
-    shown = [np.asarray(line.get_ydata()) for line in axes.lines if len(line.get_xdata()) == len(synthetic.LAYERS)]
-    scores = results.similarity.query("level == 3 and measure == 'nbs'")
-    for reference in plots.REFERENCE_STYLES:
-        means = scores[scores["reference"] == reference].groupby("layer_index")["value"].mean()
-        assert any(np.allclose(means, line, equal_nan=True) for line in shown), reference
 
 
 def test_a_variant_that_prunes_nothing_stands_at_the_densities_of_the_others(runs):

@@ -67,3 +67,18 @@ def test_rows_and_columns_of_measures_and_densities_are_named_in_words():
     assert list(shown.index) == [("NBS", "fc1")] and [plain(name) for name in shown.columns] == ["10.7 %"]
     by_who = tables.table(pd.DataFrame([[1]], columns=pd.Index(["sibling"], name="who")), tables.count)
     assert list(by_who.columns) == ["another seed"]
+
+
+def test_names_are_small_within_a_sentence_unless_they_are_proper_names_or_abbreviations():
+    names = [tables.named(measure) for measure in ("linear_cka", "nbs", "procrustes_distance", "gulp", "")]
+    assert names == ["linear CKA", "NBS", "Procrustes distance", "GULP", "–"]
+
+
+def test_a_table_of_words_has_no_counting_index_and_names_each_cells_column():
+    table = pd.DataFrame({"claim": ["a < b", "c"], "verdict": ["holds", "does not"]})
+    html = tables.TextTable(table)._repr_html_()
+    assert '<th scope="row">a &lt; b</th><td data-column="verdict">holds</td>' in html
+    assert html.count("<th") - html.count("<thead") == 4
+    named = tables.TextTable(table.set_index("claim"))._repr_html_()
+    assert named == html
+    assert "holds" in repr(tables.TextTable(table))

@@ -18,7 +18,16 @@ from simprune.analysis.agreement import (
 )
 from simprune.analysis.claims import Claim
 from simprune.analysis.conclusions import NEVER, QUESTIONS, SCALES, conclusions, distinct_answers
-from simprune.analysis.controls import COMPANY, against, by_layer, company, nearer_than_sibling
+from simprune.analysis.controls import (
+    COMPANY,
+    SAYS,
+    against,
+    by_layer,
+    company,
+    company_at,
+    nearer_than_sibling,
+    says_at,
+)
 from simprune.analysis.one_study import (
     CHANGED,
     DIP,
@@ -34,6 +43,7 @@ from simprune.analysis.one_study import (
     spread,
     statuses,
     unfinished_gain,
+    widest,
 )
 from simprune.analysis.scores import (
     COPIES,

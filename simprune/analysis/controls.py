@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from simprune.analysis.scores import diagnostic, is_ok
-from simprune.analysis.summaries import layers_in, over_seeds, select
+from simprune.analysis.summaries import layers_in, over_seeds, ranges, select
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 # Who is compared with the dense network, in the order of figures and tables.
 COMPANY = ("pruned", "twin", "sibling", "untrained", "chance")
+# What a measure says of one run against another.
+SAYS = ("nearer", "farther", "mixed", "tie", "nothing")
 
 
 def company(
@@ -23,7 +26,8 @@ def company(
 
     The twin is the run that was trained as long and lost no weight, the sibling a dense network of another seed,
     chance the mean over pairs whose inputs are shuffled. Indexed by `who` (of `COMPANY`), measure, layer_index, level,
-    with the columns of `over_seeds`. Siblings and untrained networks are compared with the dense network: level 0.
+    with the columns of `over_seeds` and `layer`. Siblings and untrained networks are compared with the dense network:
+    level 0.
     """
     by, parts = ["measure", "layer_index", "level"], {}
     for who, run in (("pruned", results), ("twin", twin)):
@@ -39,7 +43,8 @@ def company(
         here &= nulls["view"] == chosen["view"].iloc[0]
         if here.any():
             parts["chance"] = over_seeds(nulls[here].drop(columns="status", errors="ignore"), by, "null")
-    return pd.concat(parts, names=["who"])
+    table = pd.concat(parts, names=["who"])
+    return table.assign(layer=table.index.get_level_values("layer_index").map(layers_in(results.similarity)))
 
 
 def against(
@@ -61,7 +66,8 @@ def against(
     says = pd.Series("mixed", table.index)
     says[table["low"] > 0], says[table["high"] < 0] = "nearer", "farther"
     says[(table["low"] == 0) & (table["high"] == 0)] = "tie"
-    return table.assign(says=says.where(table["ok"], "nothing"))
+    layers = table.index.get_level_values("layer_index").map(layers_in(results.similarity))
+    return table.assign(says=says.where(table["ok"], "nothing"), layer=layers)
 
 
 def nearer_than_sibling(
@@ -71,7 +77,11 @@ def nearer_than_sibling(
 
     Columns: `sibling` and `untrained` (means at level 0), `last` (mean of the last level's score to dense), `level` (of
     the sparsest network such that it and all denser ones are nearer; 0 if none is), `density` (of that level), `ok`.
+    Empty where there are no siblings.
     """
+    columns = ["sibling", "untrained", "last", "level", "density", "ok"]
+    if not {"sibling", "untrained"} <= set(results.similarity["reference"]):
+        return pd.DataFrame(columns=columns)
     table, rows = company(results, measures=measures, view=view), {}
     for key, levels in table.loc["pruned"].groupby(level=["measure", "layer_index"]):
         sign = -1 if MEASURES[key[0]].is_distance else 1
@@ -88,6 +98,26 @@ def nearer_than_sibling(
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.set_axis(pd.MultiIndex.from_tuples(table.index, names=["measure", "layer_index"]))
+
+
+def company_at(table: pd.DataFrame, density: float) -> pd.DataFrame:
+    """`company` at the level nearest to a density: a `Range` by measure and layer (rows) and who (columns)."""
+    measured, columns = table.loc["pruned"].groupby("level")["density"].mean(), {}
+    level = int((np.log(measured) - np.log(density)).abs().idxmin())
+    for who in (name for name in COMPANY if name in table.index.unique("who")):
+        part = table.loc[who]
+        columns[who] = ranges(part.xs(level if level in part.index.unique("level") else 0, level="level"))
+    layers = layers_in(table.reset_index())
+    at = pd.DataFrame(columns).rename(index=layers, level="layer_index").rename_axis(columns="who")
+    return at.rename_axis(index={"layer_index": "layer"})
+
+
+def says_at(table: pd.DataFrame, level: int) -> pd.DataFrame:
+    """How many measures of `against` say what of each layer (rows), and how many say nothing, at one level."""
+    at = table.xs(level, level="level")
+    counts = at.groupby(["layer_index", "says"]).size().unstack(fill_value=0)
+    names = at.groupby("layer_index")["layer"].first()
+    return counts.reindex(columns=SAYS, fill_value=0).rename(index=names).rename_axis(index="layer", columns=None)
 
 
 def by_layer(table: pd.DataFrame, results: "Results") -> pd.DataFrame:

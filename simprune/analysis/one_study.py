@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from simprune.analysis.scores import is_ok
@@ -111,6 +112,14 @@ def spread(results: "Results", density: float, **choice) -> pd.DataFrame:
             "gap": high - low,
         }
     ).rename_axis(index="layer")
+
+
+def widest(spread: pd.DataFrame, *, least: bool = False) -> pd.Series:
+    """The row of `spread` with the widest gap (or the least), and its `layer`; without values where there is none."""
+    if spread.empty:
+        return pd.Series({"layer": "", "low": np.nan, "lowest": "", "high": np.nan, "highest": "", "gap": np.nan})
+    place = spread["gap"].idxmin() if least else spread["gap"].idxmax()
+    return pd.Series({"layer": place, **spread.loc[place]})
 
 
 def least_similar_layers(results: "Results", level: int | None = None, **choice) -> pd.Series:

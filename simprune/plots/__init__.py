@@ -1,13 +1,13 @@
 """One function per figure of the book: each takes the results of an experiment and gives a matplotlib figure.
 
 The grammar is the same everywhere. A measure has one colour and one marker, a similarity has one colour scale
-from 0 to 1, layers run from left to right in network order, density runs from dense to sparse. Several seeds
+up to 1, layers run from left to right in network order, density runs from dense to sparse. Several seeds
 are a mean and the range from the least to the greatest. A score whose status is not "ok" is hollow or
 hatched, and a score without a value is a cross: nothing is left out in silence. The ground is white in both
 themes of the book.
 """
 
-from simprune.plots.common import CROSS, HOLLOW, KINDS, SIMILARITY_MAP, STYLES, WIDTH, Style
+from simprune.plots.common import COMPANY_STYLES, CROSS, HOLLOW, KINDS, SIMILARITY_MAP, STYLES, WIDTH, Style
 from simprune.plots.disagreement import (
     conclusions_map,
     convergence_lines,
@@ -27,6 +27,8 @@ from simprune.plots.explorer import spectral_layers, spectral_sentence, spectral
 from simprune.plots.live import live_cloud, live_plane
 from simprune.plots.methods import SPECTRAL_POINTS, UNCHANGED, spectral_plane, toy_clouds, toy_scores
 from simprune.plots.results import (
+    company_by_density,
+    company_profiles,
     layer_densities,
     layer_profiles,
     measure_agreement,
@@ -35,11 +37,8 @@ from simprune.plots.results import (
     similarity_heatmaps,
 )
 from simprune.plots.studies import (
-    REFERENCE_STYLES,
     STUDY_STYLES,
     VARIANT_STYLES,
-    controls_by_density,
-    reference_profiles,
     retraining_accuracy,
     retraining_profiles,
     retraining_similarity,
@@ -50,10 +49,10 @@ from simprune.plots.studies import (
 )
 
 __all__ = [
+    "COMPANY_STYLES",
     "CROSS",
     "HOLLOW",
     "KINDS",
-    "REFERENCE_STYLES",
     "SIMILARITY_MAP",
     "SPECTRAL_POINTS",
     "STUDY_STYLES",
@@ -62,8 +61,9 @@ __all__ = [
     "VARIANT_STYLES",
     "WIDTH",
     "Style",
+    "company_by_density",
+    "company_profiles",
     "conclusions_map",
-    "controls_by_density",
     "convergence_lines",
     "detection_dots",
     "footprint",
@@ -77,7 +77,6 @@ __all__ = [
     "mean_agreement",
     "measure_agreement",
     "performance",
-    "reference_profiles",
     "released_lines",
     "retraining_accuracy",
     "retraining_profiles",

@@ -1,6 +1,6 @@
 """What all figures share: the look, a style for each measure, lines, heatmaps, axes, legends."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from simprune.analysis import layers_in, measures_in, over_seeds
 from simprune.errors import InputError, check_choice
@@ -26,6 +26,11 @@ KINDS = ("similarity", "distance")
 DENSITY_TICKS = (*(n * 10.0**power for power in range(-6, 0) for n in (1, 2, 5)), 1.0)
 DENSITY_LABEL = "density (share of the weights left)"
 DASHES = (0, (5, 4))
+DOTS = (0, (1, 1.6))
+# Where the colours of a heatmap begin if no score is lower: they are spent where scores are.
+HEATMAP_FLOOR = 0.4
+NO_SCORE = "#d9d9d9"
+STRETCH = 0.01  # how far from 1 a stretched axis stops to stretch
 
 # Marks that are not a plain score; the legend of each figure in which they occur explains them.
 HOLLOW = "status not ok"
@@ -34,7 +39,7 @@ MARKS = {
     HOLLOW: Line2D([], [], linestyle="", marker="o", mfc="none", mec="#4d4d4d", label=HOLLOW),
     CROSS: Line2D([], [], linestyle="", marker="x", mec="#4d4d4d", label=CROSS),
 }
-HATCHED = Patch(facecolor="#9a9a9a", edgecolor="white", hatch="////", linewidth=0, label=HOLLOW)
+HATCHED = Patch(facecolor=NO_SCORE, edgecolor="#8a8a8a", hatch="////", linewidth=0, label=HOLLOW)
 
 
 RC = {
@@ -75,7 +80,15 @@ class Style:
     marker: str
 
 
-STYLES = {
+class _Styles(dict):
+    """Styles by measure; one that was registered without has a grey one."""
+
+    def __missing__(self, measure: str) -> Style:
+        return Style("#555555", "o")
+
+
+STYLES = _Styles()
+STYLES |= {
     # Colours of one family are kin: canonical correlations and subspaces,
     "mean_cca": Style("#08306b", "o"),
     "mean_squared_cca": Style("#5277b3", "X"),
@@ -113,6 +126,13 @@ STYLES = {
     # weights.
     "mask_overlap": Style("#9b1010", "p"),
     "weight_cosine": Style("#e0453a", "d"),
+}
+# Who stands beside the pruned network: colour, marker, dashes.
+COMPANY_STYLES = {
+    "twin": ("#1a1a1a", "*", "-"),
+    "sibling": ("#a98300", "", DASHES),
+    "untrained": ("#7a7a7a", "", DOTS),
+    "chance": ("#b3b3b3", "", (0, (6, 2, 1, 2))),
 }
 
 
@@ -173,21 +193,24 @@ def legend(
     owner.legend(handles=[*lines, *(mark for name, mark in MARKS.items() if name in notes)], loc=loc, ncols=ncols)
 
 
-def heatmap(axes: Axes, scores: pd.DataFrame, measure: str, notes: set[str]) -> QuadMesh:
-    """One measure's panel: layers from left to right, dense at the top."""
+def heatmap(axes: Axes, scores: pd.DataFrame, measure: str, floor: float, notes: set[str]) -> QuadMesh:
+    """One measure's panel: layers from left to right, dense at the top; `floor`: where a similarity's colours begin.
+
+    A score whose status is not ok is grey and hatched, one without a value grey and crossed.
+    """
     summary = over_seeds(scores, ["level", "layer_index"])
     values, ok = summary["mean"].unstack(), summary["ok"].unstack(fill_value=False).to_numpy(bool)
     distance = MEASURES[measure].is_distance
     greatest = np.nanmax(values.to_numpy(), initial=0) or 1 if distance else 1
     colours = SIMILARITY_MAP + ("_r" if distance else "")
-    mesh = axes.pcolormesh(values, cmap=colours, vmin=0, vmax=greatest)
-    axes.set_facecolor("#d9d9d9")
+    mesh = axes.pcolormesh(values.where(ok), cmap=colours, vmin=0 if distance else floor, vmax=greatest)
+    axes.set_facecolor(NO_SCORE)
     for row, column in np.argwhere(~ok):
         if np.isnan(values.iat[row, column]):
             axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
             notes.add(CROSS)
         else:
-            axes.add_patch(Rectangle((column, row), 1, 1, fill=False, hatch="////", ec="#ffffff99", lw=0))
+            axes.add_patch(Rectangle((column, row), 1, 1, fill=False, hatch="////", ec="#8a8a8a", lw=0))
             notes.add(HOLLOW)
     axes.invert_yaxis()
     axes.grid(False)
@@ -225,6 +248,30 @@ def value_axis(axes: Axes, values: pd.Series, kind: str) -> None:
     low, high = min(0, values.min()), (max(1, values.max()) if kind == "similarity" else values.max())
     margin = 0.04 * ((high - low) or 1)
     axes.set_ylim(low - margin, high + margin)
+
+
+def panel(axes: Axes, heading: str, side: str) -> None:
+    """A column's heading above the first panel, a row's name inside it at the bottom left."""
+    axes.set_title(heading, loc="left")
+    axes.text(0.04, 0.06, side, transform=axes.transAxes, fontsize=7.5, bbox={"fc": "white", "ec": "none", "pad": 0.8})
+
+
+def unit_axis(axes: Axes, values: Iterable[float]) -> None:
+    """Similarities up to 1, from the tenth below the least of `values`: panels are small."""
+    low = np.floor(10 * np.nanmin(list(values)) + 1e-9) / 10
+    axes.set_ylim(low - 0.06, 1.06)
+    axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5]))
+
+
+def stretched_axis(axes: Axes, least: float) -> None:
+    """Similarities up to 1 on a scale that is stretched towards 1, where scores crowd; `least`: the lowest of them."""
+    room = 1 + STRETCH
+    scale = (lambda value: -np.log10(np.maximum(room - value, 1e-9)), lambda place: room - 10.0**-place)
+    axes.set_yscale("function", functions=scale)
+    axes.set_ylim(min(0.0, least) - 0.1, 1 + 0.2 * STRETCH)
+    axes.yaxis.set_major_locator(FixedLocator([0, 0.5, 0.9, 1]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def of_kind(scores: pd.DataFrame, kind: str) -> pd.DataFrame:

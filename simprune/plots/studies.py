@@ -1,4 +1,4 @@
-"""Figures of a run beside its controls, of the ways of retraining beside each other, and of all studies."""
+"""Figures of the ways of retraining beside each other, and of all studies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from simprune.analysis import accuracies, densities, layers_in, nearest_level, one_of_each_family, over_seeds, select
 from simprune.findings import (
@@ -24,28 +24,21 @@ from simprune.findings import (
 from simprune.plots.common import (
     DASHES,
     DENSITY_LABEL,
-    MARKS,
-    STYLES,
     Style,
     density_axis,
     draw,
     layer_axis,
     legend,
     new_figure,
+    panel,
+    unit_axis,
 )
 from simprune.tables import REFERENCE_WORDS, percent, title
 
 if TYPE_CHECKING:
     from simprune.results import Results
 
-DOTS = (0, (1, 1.6))
 NEAR_DENSE = 4  # percentage points of accuracy below the dense network that are still drawn enlarged
-REFERENCE_STYLES = {
-    "previous": Style("#6a6fb5", "^"),
-    "dense": Style("#1a1a1a", "o"),
-    "sibling": Style("#a98300", "s"),
-    "untrained": Style("#7a7a7a", "X"),
-}
 VARIANT_STYLES = {
     "lr_rewind": Style("#08306b", "o"),
     "weight_rewind": Style("#2e9bd6", "^"),
@@ -65,96 +58,6 @@ STUDY_STYLES = tuple(
         strict=True,
     )
 )
-
-
-def controls_by_density(
-    results: "Results", *, measures: Sequence[str] | None = None, view: str | None = None
-) -> Figure:
-    """Similarity to the dense network against density, a row for each layer and a column for each measure.
-
-    Dashed, with its range over seeds: what the dense network scores against a dense network of another seed; dotted:
-    against the untrained network. `measures`: by default those of `one_of_each_family`.
-    """
-    measures = list(measures or one_of_each_family(results, view=view))
-    scores, controls = select(results, measures, view), control_levels(results, measures, view)
-    layers = layers_in(scores)
-    with new_figure(height=0.92 * len(layers) + 1.1) as (figure, notes):
-        grid = figure.subplots(len(layers), len(measures), squeeze=False, sharey=True)
-        for row, index in enumerate(layers.index):
-            for axes, measure in zip(grid[row], measures, strict=True):
-                for reference, dashes in (("sibling", DASHES), ("untrained", DOTS)):
-                    level, style = controls[reference].loc[(measure, index)], REFERENCE_STYLES[reference]
-                    axes.axhline(level["mean"], color=style.colour, linewidth=1.2, linestyle=dashes)
-                    axes.axhspan(level["low"], level["high"], color=style.colour, alpha=0.18, linewidth=0)
-                chosen = (scores["layer_index"] == index) & (scores["measure"] == measure)
-                summary, style = over_seeds(scores[chosen], "level"), STYLES[measure]
-                draw(axes, summary["density"], summary, style.colour, style.marker, title(measure), notes, size=3)
-                density_axis(axes, scores["density"], few=True)
-                _panel(axes, title(measure) if row == 0 else "", layers[index] if measure == measures[0] else "")
-                axes.tick_params(labelbottom=row == len(layers) - 1)
-        least = [scores["value"].min(), *(control["mean"].min() for control in controls.values())]
-        _unit_axis(grid[0, 0], least)
-        grid[-1, len(measures) // 2].set_xlabel("density")
-        figure.supylabel("similarity", fontsize=9)
-        lines = [Line2D([], [], color="#4d4d4d", marker="o", ms=3.5, label="to the dense network")]
-        for reference, dashes, words in (
-            ("sibling", DASHES, "dense, to another seed"),
-            ("untrained", DOTS, "dense, to untrained"),
-        ):
-            colour = REFERENCE_STYLES[reference].colour
-            lines.append(Line2D([], [], color=colour, linestyle=dashes, label=words))
-        _legend(figure, lines, notes)
-    return figure
-
-
-def reference_profiles(
-    results: "Results",
-    *,
-    density: float = 0.1,
-    measures: Sequence[str] | None = None,
-    view: str | None = None,
-) -> Figure:
-    """Similarity of one level to each reference along the layers, a panel for each measure.
-
-    At the level whose density is nearest to `density`. `measures`: by default those of `one_of_each_family`.
-    """
-    measures = list(measures or one_of_each_family(results, view=view))
-    level, references = nearest_level(results, density), list(results.similarity["reference"].unique())
-    with new_figure(height=1.75 * len(measures) + 1.2) as (figure, notes):
-        grid = figure.subplots(len(measures), 1, squeeze=False, sharex=True, sharey=True)
-        for axes, measure in zip(grid.flat, measures, strict=True):
-            for reference in (name for name in REFERENCE_STYLES if name in references):
-                scores = select(results, [measure], view, reference)
-                summary = over_seeds(scores[scores["level"] == level], "layer_index")
-                style = REFERENCE_STYLES[reference]
-                words = REFERENCE_WORDS[reference].removeprefix("the ")
-                draw(axes, range(len(summary)), summary, style.colour, style.marker, words, notes, size=4)
-            axes.set_title(title(measure), loc="left")
-        values = [select(results, measures, view, reference)["value"].min() for reference in references]
-        _unit_axis(grid[0, 0], values)
-        layer_axis(grid[-1, 0], layers_in(scores))
-        figure.supylabel(f"similarity at density {percent(densities(results)[level])}, to", fontsize=9)
-        legend(figure, grid[0, 0], notes, ncols=2)
-    return figure
-
-
-def _panel(axes, heading: str, side: str) -> None:
-    """A column's heading above the first panel, a row's name inside it at the bottom left."""
-    axes.set_title(heading, loc="left")
-    axes.text(0.04, 0.06, side, transform=axes.transAxes, fontsize=7.5, bbox={"fc": "white", "ec": "none", "pad": 0.8})
-
-
-def _unit_axis(axes, values) -> None:
-    """Similarities up to 1, from the tenth below the least of `values`: panels are small."""
-    low = np.floor(10 * np.nanmin(values) + 1e-9) / 10
-    axes.set_ylim(low - 0.06, 1.06)
-    axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5]))
-
-
-def _legend(figure: Figure, lines: list, notes: set[str], ncols: int = 2) -> None:
-    """A legend of lines of one's own below the panels, with the marks that occur."""
-    marks = [mark for name, mark in MARKS.items() if name in notes]
-    figure.legend(handles=[*lines, *marks], loc="outside lower center", ncols=ncols)
 
 
 # Ways of pruning and retraining -----------------------------------------------------------------------------
@@ -231,9 +134,9 @@ def retraining_similarity(
                 for level in siblings.loc[siblings.index.isin([(measure, index)]), "mean"]:
                     axes.axhline(level, **SIBLING_LINE)
                 density_axis(axes, positions, few=True)
-                _panel(axes, title(measure) if row == 0 else "", layers[index] if measure == measures[0] else "")
+                panel(axes, title(measure) if row == 0 else "", layers[index] if measure == measures[0] else "")
                 axes.tick_params(labelbottom=row == len(layers) - 1)
-        _unit_axis(grid[0, 0], least)
+        unit_axis(grid[0, 0], least)
         grid[-1, len(measures) // 2].set_xlabel("density")
         figure.supylabel(f"similarity to {REFERENCE_WORDS['dense']}", fontsize=9)
         legend(figure, grid[0, 0], notes, ncols=2)
@@ -270,7 +173,7 @@ def retraining_profiles(
             axes.set_title(title(measure), loc="left")
             if len(siblings):
                 axes.plot(siblings.loc[measure, "mean"].to_numpy(), **SIBLING_LINE)
-        _unit_axis(grid[0, 0], least)
+        unit_axis(grid[0, 0], least)
         layer_axis(grid[-1, 0], layers_in(scores))
         figure.supylabel(
             f"similarity to {REFERENCE_WORDS['dense']} at density {percent(densities(base)[level])}", fontsize=9
