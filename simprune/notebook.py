@@ -20,8 +20,8 @@ from simprune.data import DATASETS
 from simprune.errors import InputError
 from simprune.experiment import Experiment
 from simprune.results import Results, load, other_data, stored_seeds
-from simprune.study import run
-from simprune.tables import MINUS, PER_CENT, counted, table
+from simprune.store import TABLES
+from simprune.tables import MINUS, NO_VALUE, PER_CENT, counted, duration, table
 
 # Set by `book.execute` where a claim that does not hold must stop the page: no parameter of it was changed.
 CLAIMS_HOLD = "SIMPRUNE_CLAIMS_HOLD"
@@ -59,6 +59,8 @@ def study(
     if seeds is not None:
         experiment = experiment.replace(seeds=seeds)
     if compute:
+        from simprune.study import run  # a page that only reads does without
+
         if seeds is None:
             experiment = experiment.replace(seeds=stored_seeds(experiment, store) or (0,))
         results = run(experiment, store=store)
@@ -81,7 +83,10 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
     seeds = [seed for seed in stored_seeds(experiment, store) if seed in results.experiment.seeds]
     if not seeds:
         return None
-    found = load(experiment.replace(seeds=seeds), store=store)
+    try:
+        found = load(experiment.replace(seeds=seeds), store=store)
+    except InputError:  # no score that is asked for
+        return None
     same = found.provenance["data"]["fingerprint"] == results.provenance["data"]["fingerprint"]
     return _remembered(found) if same else None
 
@@ -123,6 +128,32 @@ def _say_whether_other_data(results: Results, store: str | PathLike | None) -> N
             those that these results were made from ({made["source"]}, `{made["fingerprint"]}`).*""")
 
 
+def sources(results: Results) -> None:
+    """Show how results came about, and where their tables are, as a small table."""
+    experiment, made = results.experiment, results.provenance
+    days = sorted({seed["start"][:10] for seed in made["seeds"].values()})
+    precision = made.get("precision", "float32")  # no record from before there was a choice
+    commits = dict.fromkeys(seed["git_commit"] for seed in made["seeds"].values() if seed["git_commit"])
+    folder = f"../book/results/{experiment.name}"
+    rows = {
+        "computed on": f"{made['device']}{'' if precision == 'float32' else f', trained in {precision}'}, "
+        f"{' to '.join(dict.fromkeys([days[0], days[-1]]))}, in {duration(made['duration'])}",
+        "made by": f"`{experiment.command}`",
+        "data": f"{made['data']['source']}, fingerprint `{made['data']['fingerprint']}`",
+        "versions": f"simprune {made['simprune']}, Python {made['python']}, "
+        + ", ".join(f"{package} {version}" for package, version in made["packages"].items()),
+        "commit": ", ".join(f"`{commit[:12]}`" for commit in commits) or "not recorded",
+        "tables": "; ".join(
+            f"seed {seed}: " + ", ".join(f"[{name}]({folder}/seed-{seed}/{name}.parquet)" for name in TABLES)
+            for seed in experiment.seeds
+        )
+        if results.are_shipped
+        else f"`{experiment.name}` in the store",
+    }
+    lines = [f"| study | {experiment.title}, profile {experiment.profile} |", "|---|---|"]
+    say("\n".join([*lines, *(f"| {name} | {text} |" for name, text in rows.items())]))
+
+
 # Sentences ----------------------------------------------------------------------------------------------------
 
 
@@ -133,9 +164,10 @@ def say(markdown: str) -> None:
 
 
 def _typeset(text: str) -> str:
-    """Numbers as the book writes them; code and addresses of links stay."""
+    """Numbers as the book writes them, a dash for none; code, formulas and addresses of links stay."""
     parts = re.split(r"(`[^`]*`|\]\([^)]*\)|\$[^$]*\$)", text)
-    parts[::2] = [re.sub(r"(?<![\w-])-(?=\d)", MINUS, re.sub(r"(?<=\d)\s?%", PER_CENT, part)) for part in parts[::2]]
+    for pattern, sign in ((r"(?<=\d)\s?%", PER_CENT), (r"(?<![\w-])-(?=\d)", MINUS), (r"\bnan%?(?!\w)", NO_VALUE)):
+        parts[::2] = [re.sub(pattern, sign, part) for part in parts[::2]]
     return "".join(parts)
 
 

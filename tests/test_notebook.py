@@ -1,5 +1,8 @@
 """What a page says is of its results, and what numbers break stops the book."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -10,6 +13,7 @@ from simprune.notebook import ClaimError, claim, say
 from simprune.results import load
 from simprune.store import SHIPPED, Store
 
+CHECKOUT = Path(__file__).resolve().parent.parent
 STUDY = {"architecture": "lenet5", "dataset": "mnist", "profile": "paper", "measures": ["nbs"], "views": ["flatten"]}
 
 
@@ -99,11 +103,27 @@ def test_a_page_computes_what_it_is_asked_to(tmp_path, shown):
     assert results.experiment.seeds == (0,) and not notebook.are_shipped() and len(shown) == 1
 
 
+def test_a_page_says_how_its_results_came_about_and_where_their_tables_are(shown, tmp_path):
+    results = notebook.study(**STUDY)
+    made = results.provenance
+    made["precision"], made["seeds"][0]["start"] = "bfloat16 and float32", "2025-01-01T10:00:00+00:00"
+    notebook.sources(results)
+    rows = dict(re.findall(r"^\| ([^|]+) \| (.*) \|$", shown[-1], flags=re.MULTILINE))
+    assert rows["study"] == "LeNet-5 on MNIST, profile paper" and results.experiment.command in rows["made by"]
+    assert "trained in bfloat16 and float32, 2025-01-01 to " in rows["computed on"]
+    for link in re.findall(r"\]\(([^)]+)\)", rows["tables"]):
+        assert (CHECKOUT / "notebooks" / link).resolve().is_file()
+    results = notebook.study(**STUDY, seeds=0, store=own(tmp_path))
+    notebook.sources(results)
+    assert f"| tables | `{results.experiment.name}` in the store |" in shown[-1]
+
+
 def test_a_control_stands_beside_the_seeds_that_both_have(tmp_path):
     results = notebook.study(**STUDY)
     twin = notebook.beside(results, criterion="none")
     assert twin.experiment.criterion == "none" and set(twin.experiment.seeds) <= set(results.experiment.seeds)
     assert notebook.beside(results, rate=0.123) is None
+    assert notebook.beside(results, measures=["ridge_r2"]) is None
 
 
 def test_the_studies_of_the_book_are_those_that_are_stored(tmp_path):
