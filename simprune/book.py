@@ -591,7 +591,7 @@ def _progress(console: Console) -> Iterator[Progress]:
 
 
 def pdf(root: Path | str = ".", output: Path | str | None = None) -> Path:
-    """Print the book that `build` made to a PDF; gives its path.
+    """Print the book that `build` made to a PDF, and its slides to one each beside it; gives the path of the book's.
 
     `output`: the folder that holds `_build` (default: the root). Raises `InputError` if `root` is not a book, the book
     is not built or there is no chromium, `PublishingError` if it prints nothing.
@@ -610,8 +610,11 @@ def pdf(root: Path | str = ".", output: Path | str | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     page, printed = folder / "book.html", folder / "book.pdf"
     page.write_text(one_page(root, build / "html", pages), encoding="utf-8")
-    printed.unlink(missing_ok=True)
-    _print(program, page, printed)
+    for old in folder.glob("*.pdf"):
+        old.unlink()
+    _print(program, page.as_uri(), printed)
+    for talk in sorted((build / "html" / teaching.FOLDER).glob("*.html")):
+        _print(program, f"{talk.as_uri()}?print-pdf", folder / f"{talk.stem}.pdf")
     return printed
 
 
@@ -719,7 +722,7 @@ _PAGE = """\
 """
 
 
-def _print(program: str, page: Path, printed: Path) -> None:
+def _print(program: str, address: str, printed: Path) -> None:
     """Have a chromium print a page of this machine; it reaches no other."""
     with tempfile.TemporaryDirectory(prefix="simprune-print-", ignore_cleanup_errors=True) as profile:
         command = [program, "--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -728,7 +731,7 @@ def _print(program: str, page: Path, printed: Path) -> None:
         command += ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
         command += [f"--user-data-dir={profile}", "--no-pdf-header-footer", "--generate-pdf-document-outline"]
         # Time runs for the page as fast as it can, until its formulas are set.
-        command += ["--virtual-time-budget=120000", f"--print-to-pdf={printed}", page.as_uri()]
+        command += ["--virtual-time-budget=120000", f"--print-to-pdf={printed}", address]
         try:
             done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=TIME_LIMIT)
         except subprocess.TimeoutExpired as error:

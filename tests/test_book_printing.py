@@ -5,8 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from simprune import book as making
+from simprune import teaching
 from simprune.book import PublishingError
 from simprune.errors import InputError
 
@@ -84,6 +86,17 @@ def test_the_book_is_printed(book):
     assert data.startswith(b"%PDF-")
     # The contents, and each page of the book on one of its own.
     assert len(re.findall(rb"/Type /Page\b", data)) == 3
+
+
+@pytest.mark.skipif(making.browser() is None, reason="there is no chromium on this machine")
+def test_slides_are_printed_each_on_a_page(book):
+    cells = [new_markdown_cell(f"# Talk {n}", metadata={"slideshow": {"slide_type": "slide"}}) for n in (1, 2, 3)]
+    talk = book / "_build" / "html" / teaching.FOLDER / "talk.html"
+    talk.parent.mkdir(parents=True)
+    talk.write_text(teaching.slides(new_notebook(cells=cells)))
+    shutil.copytree(CHECKOUT / "book" / "_static", book / "_build" / "html" / "_static", dirs_exist_ok=True)
+    data = (making.pdf(book).parent / "talk.pdf").read_bytes()
+    assert len(re.findall(rb"/Type /Page\b", data)) == 4  # the title, and three
 
 
 def test_a_book_that_is_not_built_is_refused(book):

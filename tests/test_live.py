@@ -12,6 +12,7 @@ import simprune
 from simprune import plots
 from simprune.measures import MEASURES, spectral_map
 from simprune.measures.core import pair_of
+from simprune.measures.regression import dealt
 from simprune.plots.live import DRAWN
 
 SCRIPT = Path(__file__).resolve().parent.parent / "book/_static/measures.js"
@@ -43,7 +44,8 @@ def pairs():
 @needs_node
 @pytest.mark.parametrize("name, X, Y", list(pairs()), ids=lambda value: value if isinstance(value, str) else "")
 def test_the_script_computes_the_scores_of_the_package(name, X, Y):
-    found, expected = run("m.scores(given.X, given.Y)", X=X, Y=Y), simprune.compare(X, Y, list(DRAWN))["value"]
+    found = run("m.scores(given.X, given.Y, given.deal)", X=X, Y=Y, deal=dealt(len(X)).numpy())
+    expected = simprune.compare(X, Y, list(DRAWN))["value"]
     assert set(found) == set(DRAWN)
     for measure, value in expected.items():
         assert found[measure] == pytest.approx(value, abs=1e-6), measure

@@ -137,7 +137,7 @@
       swap: { label: "Swap the two units", box: true },
     };
     const board = controls(root, "cloud", dials, draw), { state } = board;
-    const nothing = Measures.scores(data.cloud, Measures.moved(data.cloud, data, { ...board.start, mixed: 1 }));
+    const nothing = Measures.scores(data.cloud, Measures.moved(data.cloud, data, { ...board.start, mixed: 1 }), data.deal);
     const x = (value) => SIZE / 2 + (SIZE / 2) * (value / REACH), y = (value) => SIZE / 2 - (SIZE / 2) * (value / REACH);
     const back = (px, py) => [(px / SIZE * 2 - 1) * REACH, (1 - py / SIZE * 2) * REACH];
 
@@ -194,7 +194,7 @@
       make("p", { class: "take-away" }, board.link));
 
     function draw() {
-      const cloud = Measures.moved(data.cloud, data, state), found = Measures.scores(data.cloud, cloud);
+      const cloud = Measures.moved(data.cloud, data, state), found = Measures.scores(data.cloud, cloud, data.deal);
       cloud.forEach(([a, b], i) => { points[i].setAttribute("cx", x(a)); points[i].setAttribute("cy", y(b)); });
       const turned = (a, b) => {
         const [c, s] = [Math.cos(radians()), Math.sin(radians())];

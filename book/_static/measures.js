@@ -2,7 +2,8 @@
    compute as they are dragged. A test holds each against the package. Matrices are lists of rows. */
 var Measures = (function () {
   "use strict";
-  const EPS = 2 ** -52, VARIANCE_KEPT = 0.99, BANDWIDTH = 0.5, REGULARISATION = 0.01, NEIGHBOURS = 10;
+  const EPS = 2 ** -52, VARIANCE_KEPT = 0.99, BANDWIDTH = 0.5, REGULARISATION = 0.01, NEIGHBOURS = 10, WHITENING = 0.5;
+  const FOLDS = 5, PENALTIES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1];
   const range = (count) => Array.from({ length: count }, (_, i) => i);
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   const dot = (a, b) => { let total = 0; for (let i = 0; i < a.length; i++) total += a[i] * b[i]; return total; };
@@ -108,8 +109,39 @@ var Measures = (function () {
     return power - diagonal + (sum(a) * sum(b)) / ((n - 1) * (n - 2)) - (2 * diagonal) / (n - 2);
   };
 
-  /* Every measure of X against Y by its id; NaN where there is no score. X is the reference. */
-  function scores(X, Y) {
+  /* The solution of A Z = B for a small symmetric positive A: Gauss' elimination. */
+  function solved(A, B) {
+    const rows = A.map((row, i) => [...row, ...B[i]]), size = A.length;
+    for (let i = 0; i < size; i++) for (let k = 0; k < size; k++) {
+      const factor = k === i ? 0 : rows[k][i] / rows[i][i];
+      if (factor) for (let j = i; j < rows[k].length; j++) rows[k][j] -= factor * rows[i][j];
+    }
+    return rows.map((row, i) => row.slice(size).map((value) => value / row[i]));
+  }
+
+  /* Ridge regression of X on Y, cross-validated: `deal` is the order in which inputs are dealt to the folds. */
+  function ridge(X, Y, deal) {
+    const errors = PENALTIES.map(() => 0), fold = deal.map((place) => place % FOLDS);
+    let distances = 0;
+    for (const held of range(FOLDS)) {
+      const [train, test] = [false, true].map((inside) => range(X.length).filter((i) => (fold[i] === held) === inside));
+      const middle = (rows) => transposed(train.map((i) => rows[i])).map(mean), means = [X, Y].map(middle);
+      const centred = (rows, chosen, k) => chosen.map((i) => rows[i].map((value, j) => value - means[k][j]));
+      const x = centred(X, train, 0), y = transposed(centred(Y, train, 1)), gram = product(y, transposed(y));
+      const total = sum(gram.map((row, i) => row[i])), cross = product(y, x);
+      const [left, right] = [centred(X, test, 0), centred(Y, test, 1)];
+      PENALTIES.forEach((penalty, place) => {
+        const loaded = gram.map((row, i) => row.map((value, j) => value + (i === j ? penalty * total : 0)));
+        const predicted = product(right, solved(loaded, cross));
+        errors[place] += sum(left.flatMap((row, i) => row.map((value, j) => (value - predicted[i][j]) ** 2)));
+      });
+      distances += sum(left.flat().map((value) => value ** 2));
+    }
+    return 1 - Math.min(...errors) / distances;
+  }
+
+  /* Every measure of X against Y by its id; NaN where there is no score. X is the reference; see `ridge` for `deal`. */
+  function scores(X, Y, deal) {
     const x = represent(X), y = represent(Y), n = X.length;
     const M = x.left.map((u) => y.left.map((v) => dot(u, v)));
     const W = M.map((row) => row.map((value) => value ** 2)), shared = sum(W.flat());
@@ -126,7 +158,9 @@ var Measures = (function () {
     const shrunk = [x, y].map(({ shares }) => shares.map((share) => share / (share + REGULARISATION)));
     const gap = size(shrunk[0]) + size(shrunk[1]) - 2 * power(...shrunk);
     const product = power(x.variances, y.variances), cosine = spectral(x.singular, M, y.singular, 1, [1])[0];
-    const whole = Math.min(1, cosine > 1 - n * EPS ? 1 : cosine);
+    const clipped = (value) => (value > 1 - n * EPS ? 1 : value);
+    const mixed = [x, y].map(({ singular, variances }) => singular.map((s) => 1 - WHITENING + (WHITENING * s) / Math.sqrt(mean(variances))));
+    const white = svd(transposed(M.map((row, i) => row.map((value, j) => mixed[0][i] * value * mixed[1][j])))).values;
     const patterned = range(n).filter((i) => !x.constant[i] && !y.constant[i]);
     const distances = [x, y].map(({ squares }) => centredTwice(squares.map((row) => row.map(Math.sqrt))));
     const [near, other] = [x, y].map(neighbourhood);
@@ -143,19 +177,23 @@ var Measures = (function () {
         / Math.sqrt(unbiased(size(x.variances), x.lengths, x.lengths) * unbiased(size(y.variances), y.lengths, y.lengths)),
       rbf_cka: alignment(gaussian(x), gaussian(y)),
       nbs: cosine,
-      procrustes_distance: Math.sqrt(2 - 2 * whole),
-      angular_procrustes: Math.acos(whole),
+      procrustes_distance: Math.sqrt(2 - 2 * clipped(cosine)),
+      angular_procrustes: Math.acos(clipped(cosine)),
+      shape_metric: Math.acos(clipped(sum(white.slice(0, count)) / (norm(mixed[0]) * norm(mixed[1])))),
       rsa: correlation(dissimilarities(x, patterned), dissimilarities(y, patterned)),
       distance_correlation: Math.sqrt(Math.max(0, alignment(...distances))),
       linear_regression_r2: power(x.variances, y.left.map(() => 1)) / sum(x.variances),
+      ridge_r2: ridge(X, Y, deal),
       gulp: gap > EPS * n * (size(shrunk[0]) + size(shrunk[1])) ? Math.sqrt(gap) : 0,
       jaccard_knn: mean(common.map((both, i) => both / (2 * near.nearest[i].length - both))),
+      mutual_knn: mean(common.map((both, i) => both / near.nearest[i].length)),
       second_order_cosine: mean(range(n).map((i) => {
         const union = [...new Set([...near.nearest[i], ...other.nearest[i]])];
         const [a, b] = [near, other].map(({ cosines }) => union.map((j) => cosines[i][j]));
         return norm(a) * norm(b) > 0 ? dot(a, b) / (norm(a) * norm(b)) : 0;
       })),
       permutation_matching: matched(units),
+      soft_matching: matched(units), // of as many units as here; else other weights
       unit_correlation: X[0].length === Y[0].length ? mean(units.map((row, i) => row[i])) : NaN,
     };
   }

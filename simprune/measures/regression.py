@@ -36,7 +36,7 @@ def ridge_r2(pair: Pair, folds: int = FOLDS, penalties: tuple[float, ...] = PENA
     """
     inputs = len(pair.x.activations)
     count = min(folds, inputs)
-    order = torch.randperm(inputs, generator=torch.Generator().manual_seed(0)).to(pair.x.activations.device)
+    order = dealt(inputs).to(pair.x.activations.device)
     held_out = _fold_moments(pair, (order % count).repeat_interleave(pair.rows // inputs), count)
     size, x_sum, y_sum, _, cross, own = (sum(parts) for parts in zip(*held_out, strict=True))
     errors, distances = [0.0] * len(penalties), 0.0
@@ -56,6 +56,11 @@ def ridge_r2(pair: Pair, folds: int = FOLDS, penalties: tuple[float, ...] = PENA
             errors[place] += distance + float(weights @ squares @ weights - 2 * weights @ hits)
         distances += distance
     return Score(1 - min(errors) / distances, note=f"{count} folds" if count < folds else "")
+
+
+def dealt(inputs: int) -> Tensor:
+    """The order in which inputs are dealt to folds: in every call alike."""
+    return torch.randperm(inputs, generator=torch.Generator().manual_seed(0))
 
 
 def _fold_moments(pair: Pair, fold: Tensor, count: int) -> list[list]:

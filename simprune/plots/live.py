@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from simprune.measures import MEASURES
 from simprune.measures.core import pair_of
+from simprune.measures.regression import dealt
 from simprune.plots.common import STYLES
 from simprune.plots.methods import SPECTRAL_POINTS, UNCHANGED
 
@@ -27,8 +28,9 @@ DIGITS = 6
 # The measures that measures.js knows.
 DRAWN = (
     *("mean_cca", "mean_squared_cca", "svcca", "pwcca", "eigenspace_overlap", "linear_cka", "debiased_linear_cka"),
-    *("rbf_cka", "nbs", "procrustes_distance", "angular_procrustes", "rsa", "distance_correlation"),
-    *("linear_regression_r2", "gulp", "jaccard_knn", "second_order_cosine", "permutation_matching", "unit_correlation"),
+    *("rbf_cka", "nbs", "procrustes_distance", "angular_procrustes", "shape_metric", "rsa", "distance_correlation"),
+    *("linear_regression_r2", "ridge_r2", "gulp", "jaccard_knn", "mutual_knn", "second_order_cosine"),
+    *("permutation_matching", "soft_matching", "unit_correlation"),
 )
 
 
@@ -67,6 +69,7 @@ def live_cloud(cloud: np.ndarray, *, still: Figure, description: str, seed: int 
         "cloud": _rounded(cloud),
         "noise": _rounded(random.standard_normal(cloud.shape)),
         "order": random.permutation(len(cloud)).tolist(),
+        "deal": dealt(len(cloud)).tolist(),
         "unchanged": UNCHANGED,
         "measures": [
             {

@@ -400,7 +400,8 @@ def test_a_cloud_that_is_turned_by_hand_is_a_change_for_few_measures(live):
     assert browser.run(SCORE.format("linear_cka")) == pytest.approx(1, abs=1e-9)
     assert browser.run(SCORE.format("unit_correlation")) < 0.99
     said = browser.run("document.querySelector('.live-reading').textContent")
-    assert re.fullmatch(r"1\d of 19 measures see no change\.", said)
+    same, every = map(int, re.fullmatch(r"(\d+) of (\d+) measures see no change\.", said).groups())
+    assert every / 2 < same < every
     assert browser.problems == []
 
 
