@@ -4,6 +4,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -198,15 +199,16 @@ def default_layers(network: nn.Module) -> list[str]:
     """Names of the blocks of a network and of its last layer with weights.
 
     A block is a module of several layers that is neither a container nor, in the main, a chain of equal blocks.
-    Where there are fewer than two: the activation functions, or else all layers with weights.
+    Where most layers lie in none: the activation functions, or else all layers with weights.
     """
     blocks = list(_blocks(network, ""))
     leaves = {name: module for name, module in network.named_modules() if name and not list(module.children())}
     weighted = [name for name, module in leaves.items() if any(p.ndim > 1 for p in module.parameters())]
-    if len(blocks) < 2:
+    inside = [name for name in weighted if name.startswith(tuple(block + "." for block in blocks))]
+    if len(blocks) < 2 or 2 * len(inside) < len(weighted):
         functions = [name for name, module in leaves.items() if type(module).__module__.endswith("modules.activation")]
         blocks = functions if len(functions) > 1 else weighted
-    last = [name for name in weighted[-1:] if not any(name == b or name.startswith(b + ".") for b in blocks)]
+    last = [name for name in weighted[-1:] if name not in blocks and name not in inside]
     return [*blocks, *last] or list(leaves)
 
 
@@ -344,7 +346,10 @@ class Probe:
             if layer.exact or not places:
                 hint = f"; choose an item, as {layer.name + ''.join(f'[{p}]' for p in places[0])!r}" if places else ""
                 raise InputError(f"{problem}returns a {type(outputs[0]).__name__}, not a tensor{hint}")
-            return self._settled(replace(layer, items=layer.items + places[0]), two, three)
+            for place in places[:-1]:
+                with suppress(InputError):
+                    return self._settled(replace(layer, items=layer.items + place, exact=True), two, three)
+            return self._settled(replace(layer, items=layer.items + places[-1]), two, three)
         if outputs[0].is_complex():
             raise InputError(f"{problem}returns complex numbers")
         shapes = [tuple(output.shape) for output in outputs]
