@@ -19,6 +19,7 @@ _HOMES = {
     "MEASURES": "simprune.measures",
     "Results": "simprune.results",
     "compare": "simprune.comparison",
+    "compare_networks": "simprune.networks",
     "load": "simprune.results",
     "run": "simprune.study",
     "shipped": "simprune.results",

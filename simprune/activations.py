@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from simprune.arrays import as_tensor
 from simprune.errors import InputError, check_whole, shown
@@ -23,6 +23,9 @@ Selection = str | type | Sequence[str | type]
 CONTAINERS = nn.Sequential | nn.ModuleList | nn.ModuleDict
 # Share of its parameters in one chain of equal blocks from which a module counts as a stage, not as a block.
 STAGE = 0.75
+# Attributes of PyTorch's layers that tell a number of features, and where layers of the kind have them.
+FEATURES_FIRST = ("in_channels", "out_channels", "num_channels", "num_features")
+FEATURES_LAST = ("in_features", "out_features", "normalized_shape", "embedding_dim", "hidden_size")
 INPUT_NAMES = ("pixel_values", "input_ids", "image", "images", "input", "inputs", "x")
 LABEL_NAMES = ("label", "labels", "target", "targets")
 
@@ -43,30 +46,44 @@ def extract(
     with Probe(network, layers) as probe:
         for batch in batches(inputs, batch_size):
             for layer, tensor in probe(batch).items():
-                parts = collected.setdefault(layer, [])
-                if parts and parts[0].shape[1:] != tensor.shape[1:]:
-                    raise InputError(
-                        f"layers: the shape of {layer!r} differs between batches: {tuple(parts[0].shape[1:])} and "
-                        f"{tuple(tensor.shape[1:])} for an input"
-                    )
-                parts.append(tensor)
-    return {layer: _joined(collected.pop(layer)) for layer in list(collected)}
+                collected.setdefault(layer, []).append(tensor)
+    return {layer: joined_batches(layer, collected.pop(layer)) for layer in list(collected)}
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
+def joined_batches(layer: str, parts: list[Tensor]) -> Tensor:
+    """The activations of a layer on all inputs; raises InputError where inputs of some batches have another shape."""
+    shapes = list(dict.fromkeys(tuple(part.shape[1:]) for part in parts))
+    if len(shapes) > 1:
+        raise InputError(f"layers: the shape of {layer!r} differs between batches: {shapes[0]} and {shapes[1]}")
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 # ------------------------------------------------------------------------------------------- inputs
 
 
-def batches(inputs: object, batch_size: int) -> Iterator[object]:
+def count_of(inputs: object) -> int | None:
+    """Number of inputs where it can be told beforehand; of a loader it may be fewer."""
+    if isinstance(inputs, Mapping):
+        return size({name: _tensor(value) for name, value in inputs.items()})
+    with suppress(TypeError):  # a stream has no length
+        return len(inputs.dataset if isinstance(inputs, DataLoader) else inputs)
+    return None
+
+
+def in_order(inputs: object) -> bool:
+    """Whether inputs can be had in any order."""
+    stored = isinstance(inputs, Mapping | Tensor | Dataset) or hasattr(inputs, "__array__")
+    return stored and not isinstance(inputs, IterableDataset)
+
+
+def batches(inputs: object, batch_size: int, order: Tensor | None = None) -> Iterator[object]:
     """Yield what a network is given, batch by batch, each a tensor or a dictionary; see `extract` for `inputs`.
 
-    Loaders keep their own batches. Raises InputError for other things, and where there is no input.
+    Loaders keep their own batches. `order`: of inputs that are `in_order`. Raises InputError for other things, and
+    where there is no input.
     """
     count = 0
-    for batch in _batches(inputs, batch_size):
+    for batch in _batches(inputs, batch_size, order):
         batch = _features(batch)
         count += size(batch)
         yield batch
@@ -74,28 +91,29 @@ def batches(inputs: object, batch_size: int) -> Iterator[object]:
         raise InputError("inputs: there is none")
 
 
-def _batches(inputs: object, batch_size: int) -> Iterable[object]:
-    if isinstance(inputs, Mapping):
-        inputs = {name: _tensor(value) for name, value in inputs.items()}
-        return (part(inputs, slice(start, start + batch_size)) for start in range(0, size(inputs), batch_size))
-    if isinstance(inputs, Tensor) or hasattr(inputs, "__array__"):
-        if isinstance(inputs, Tensor) and inputs.layout is not torch.strided:
-            inputs = inputs.to_dense()
-        elif not isinstance(inputs, Tensor):
-            inputs = as_tensor(inputs, "inputs")
-        if inputs.ndim == 0:
-            raise InputError(f"inputs: {shown(inputs)} has no dimension of inputs")
-        return (inputs[start : start + batch_size] for start in range(0, len(inputs), batch_size))
-    if isinstance(inputs, Dataset) and not isinstance(inputs, Iterator):
-        return DataLoader(inputs, batch_size=batch_size)
+def _batches(inputs: object, batch_size: int, order: Tensor | None) -> Iterable[object]:
+    if isinstance(inputs, Dataset):
+        return DataLoader(inputs, batch_size=batch_size, sampler=None if order is None else order.tolist())
     if isinstance(inputs, list | tuple):
         raise InputError(
             f"inputs: a {type(inputs).__name__} may hold inputs or batches; give one tensor, as of torch.stack, or a "
             "DataLoader"
         )
-    if isinstance(inputs, str | bytes) or not isinstance(inputs, Iterable):
+    if isinstance(inputs, Mapping):
+        inputs = {name: _tensor(value) for name, value in inputs.items()}
+        count = size(inputs)
+    elif isinstance(inputs, Tensor) or hasattr(inputs, "__array__"):
+        if not isinstance(inputs, Tensor) or inputs.layout is not torch.strided:
+            inputs = as_tensor(inputs, "inputs")
+        if inputs.ndim == 0:
+            raise InputError(f"inputs: {shown(inputs)} has no dimension of inputs")
+        count = len(inputs)
+    elif isinstance(inputs, str | bytes) or not isinstance(inputs, Iterable):
         raise InputError(f"inputs: {shown(inputs)} is not a tensor, an array, a dataset or a DataLoader")
-    return inputs
+    else:
+        return inputs
+    parts = (slice(start, start + batch_size) for start in range(0, count, batch_size))
+    return (part(inputs, chosen if order is None else order[chosen]) for chosen in parts)
 
 
 def _features(batch: object) -> Tensor | dict[str, object]:
@@ -142,16 +160,33 @@ class Layer:
     Attributes:
         exact: whether the user named it, so that it is refused where it can't be probed, and not left out
         axis: of its output along which the inputs lie
+        last: whether its features lie along the last axis, as those of tokens do, and not before the positions
+        shape: of its `maps` for one input: features, and height and width, tokens being t high and 1 wide
     """
 
     module: str
     items: tuple[str, ...] = ()
     exact: bool = True
     axis: int = 0
+    last: bool = False
+    shape: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
         return self.module + "".join(f"[{item}]" for item in self.items)
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        return self.shape[1:] or (1, 1)
+
+    @property
+    def tokens(self) -> bool:
+        return self.positions[1] == 1 < self.positions[0]
+
+    def maps(self, tensor: Tensor) -> Tensor:
+        """Its activation, inputs first, as n x c or n x c x h x w; three and more axes of positions become two."""
+        tensor = tensor.movedim(-1, 1) if self.last else tensor
+        return tensor.unsqueeze(-1) if tensor.ndim == 3 else tensor.flatten(3) if tensor.ndim > 4 else tensor
 
 
 def select(network: nn.Module, layers: Selection | None) -> list[Layer]:
@@ -265,7 +300,8 @@ class Probe:
             self.layers = select(network, layers)
         except InputError as error:
             raise InputError(f"{self.name}{error}") from None
-        self.reduce: Callable[[str, Tensor], Tensor] = lambda layer, tensor: tensor.clone()
+        self._first, self._last = _widths(network)
+        self.reduce: Callable[[Layer, Tensor], Tensor] = lambda layer, tensor: tensor.clone()
         self._calls: dict[str, list[object]] | None = None  # module -> what it returned, while it is tried
         self._taken: dict[str, Tensor] | None = None
         self._tried = False
@@ -355,12 +391,19 @@ class Probe:
         shapes = [tuple(output.shape) for output in outputs]
         axes = [axis for axis, sizes in enumerate(zip(*shapes, strict=False)) if sizes == (2, 3)]
         if axes and min(map(len, shapes)) > 1:
-            return replace(layer, axis=axes[0])
+            shape = shapes[0][: axes[0]] + shapes[0][axes[0] + 1 :]
+            layer = replace(layer, axis=axes[0], last=self._features_last(shape))
+            return replace(layer, shape=tuple(layer.maps(torch.empty((1, *shape), device="meta")).shape[1:]))
         if axes:
             raise InputError(f"{problem}returns one number for an input, not a pattern")
         if shapes[0] and 3 * shapes[0][0] == 2 * shapes[1][0]:
             raise InputError(f"{problem}sees {shapes[0][0] // 2} windows of each input as inputs of their own{instead}")
         raise InputError(f"{problem}returns {shapes[0]} for 2 inputs and {shapes[1]} for 3, not a pattern for each")
+
+    def _features_last(self, shape: tuple[int, ...]) -> bool:
+        """Whether features lie last: in tokens, and in maps where the widths of the network's layers say so."""
+        first, last = shape[0] in self._first, shape[-1] in self._last
+        return (last or not first) if len(shape) == 2 else last and not first and len(shape) > 2
 
     def _hook(self, name: str) -> Callable[..., None]:
         places = None
@@ -374,7 +417,7 @@ class Probe:
                 for layer in places:
                     tensor = _item(output, layer.items)
                     tensor = tensor.dequantize() if tensor.is_quantized else tensor
-                    self._taken[layer.name] = self.reduce(layer.name, tensor.movedim(layer.axis, 0))
+                    self._taken[layer.name] = self.reduce(layer, tensor.movedim(layer.axis, 0))
 
         return hook
 
@@ -418,6 +461,16 @@ class Probe:
             raise InputError("inputs: uint8 are bytes of images; give floats, scaled as the network was trained on")
         cast = self.dtype if self.dtype is not None and value.is_floating_point() else None
         return value.to(self.device or value.device, cast)
+
+
+def _widths(network: nn.Module) -> tuple[set[int], set[int]]:
+    """Numbers of features that layers of a network have first, as channels of convolutions, and last."""
+    first, last = set(), set()
+    for module in (module for module in network.modules() if type(module).__module__.startswith("torch.nn.")):
+        for found, names in ((first, FEATURES_FIRST), (last, FEATURES_LAST)):
+            values = [getattr(module, name, None) for name in names]
+            found.update(value[-1] if isinstance(value, tuple) and value else value for value in values)
+    return first, last
 
 
 def _item(output: object, items: Sequence[str]) -> object:

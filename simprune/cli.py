@@ -4,6 +4,7 @@ Exit status: 0 done, 1 the run failed, 2 the arguments were wrong, 130 interrupt
 """
 
 import os
+import re
 import stat
 import sys
 import warnings
@@ -181,19 +182,61 @@ def list_(store: Store = None) -> None:
 def compare(
     x: Annotated[
         Path,
-        typer.Argument(help="Activations of the reference network, .npy, inputs first.", metavar="X.npy"),
+        typer.Argument(
+            help="Activations of the reference network, .npy, inputs first; or a folder, a file a layer.",
+            metavar="X.npy",
+        ),
     ],
-    y: Annotated[Path, typer.Argument(help="Activations of the other network on the same inputs.", metavar="Y.npy")],
+    y: Annotated[Path, typer.Argument(help="Those of the other network on the same inputs.", metavar="Y.npy")],
     measures: Annotated[str | None, typer.Option(help="Measures, separated by commas (default: all).")] = None,
     view: Annotated[
-        str, typer.Option(help="How 4-D activations become a matrix: flatten, channels, pooled.")
+        str, typer.Option(help="How activations with positions become a matrix: flatten, channels, pooled, token.")
     ] = "flatten",
     seed: Annotated[int, typer.Option(help="Seed of the random draws that some measures take.")] = 0,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this file, - for the screen.")] = None,
+    json: Annotated[Path | None, typer.Option(help="The same as JSON, a record for each score.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the scores: a .png, .svg or .pdf file.")] = None,
 ) -> None:
-    """Score two representations of the same inputs with every measure."""
-    from simprune.comparison import compare as compare_arrays
+    """Score two representations of the same inputs, or each layer in one folder against each in another."""
+    chosen = _listed(measures)
+    if x.is_dir() and y.is_dir():
+        from simprune.networks import DEBIASED, compare_layers
 
-    scores = compare_arrays(_array("X", x), _array("Y", y), measures=_listed(measures), view=view, seed=seed)
+        arrays, names = (_arrays("X", x), _arrays("Y", y)), (x.resolve().name, y.resolve().name)
+        layers = compare_layers(*arrays, chosen or (DEBIASED,), view, names=names, seed=seed)
+        scores, draw = layers.table, layers.plot
+        shown_as = [f"{measure}\n{layers.matrix(measure).to_string()}" for measure in dict.fromkeys(scores["measure"])]
+    else:
+        from simprune.comparison import compare as compare_arrays
+
+        table = compare_arrays(_array("X", x), _array("Y", y), measures=chosen, view=view, seed=seed)
+        scores, shown_as = table.reset_index(), [_score_table(table)]
+
+        def draw():
+            from simprune.plots import score_dots
+
+            return score_dots(table)
+
+    for file, write in ((csv, scores.to_csv), (json, scores.to_json)):
+        if file is not None:
+            form = {"index": False} if file is csv else {"orient": "records", "indent": 1, "double_precision": 15}
+            _write(file, lambda place, write=write, form=form: write(place, **form))
+    if plot is not None:
+        _write(plot, draw().savefig)
+    if Path("-") not in (csv, json):
+        for part in shown_as:
+            console.print(part, soft_wrap=True)
+
+
+def _write(file: Path, write) -> None:
+    """Have a file written, or the screen."""
+    try:
+        write(sys.stdout if str(file) == "-" else file)
+    except (OSError, ValueError) as error:  # the latter: of a format that matplotlib does not know
+        raise InputError(f"{shown(str(file))} can't be written ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _score_table(scores) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("measure")
     table.add_column("value", justify="right")
@@ -201,7 +244,15 @@ def compare(
     table.add_column("note")
     for measure, row in scores.iterrows():
         table.add_row(measure, f"{row['value']:.6f}", row["status"], row["note"])
-    console.print(table)
+    return table
+
+
+def _arrays(name: str, folder: Path) -> dict[str, object]:
+    """Layer -> array, of the .npy files of a folder, numbers in their names in order."""
+    files = sorted(folder.glob("*.npy"), key=lambda file: [part.zfill(9) for part in re.split(r"(\d+)", file.stem)])
+    if not files:
+        raise InputError(f"{name}: there is no .npy file in {shown(str(folder))}")
+    return {file.stem: _array(name, file) for file in files}
 
 
 # What reads other files that people have.

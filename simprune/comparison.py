@@ -120,22 +120,25 @@ def _measures(measures: Sequence[str]) -> list[Measure]:
 
 
 def decomposed_views(
-    activations: Tensor, views: Iterable[str], measures: Sequence[Measure], seed: int
+    activations: Tensor, views: Iterable[str], measures: Sequence[Measure], seed: int, most_inputs: int | None = None
 ) -> dict[str, Representation | Score]:
     """One layer in each view, decomposed, with what `measures` derive from it alone; or why there is none.
 
-    A 2-D layer has one decomposition, the same object, for all views.
+    `most_inputs`: for work on pairs of rows, see `decompose`. A 2-D layer has one decomposition, the same object, for
+    all views.
     """
     views = tuple(views)
     if wrong := nonfinite(activations):
         return dict.fromkeys(views, undefined(f"{wrong} NaN or infinite activations"))
     if activations.ndim == 2:
-        return dict.fromkeys(views, _decomposed(activations, "flatten", measures, seed)) if views else {}
-    return {view: _decomposed(activations, view, measures, seed) for view in views}
+        return dict.fromkeys(views, _decomposed(activations, "flatten", measures, seed, most_inputs)) if views else {}
+    return {view: _decomposed(activations, view, measures, seed, most_inputs) for view in views}
 
 
-def _decomposed(activations: Tensor, view: str, measures: Sequence[Measure], seed: int) -> Representation:
-    representation = decompose(activations, view, seed)
+def _decomposed(
+    activations: Tensor, view: str, measures: Sequence[Measure], seed: int, most_inputs: int | None
+) -> Representation:
+    representation = decompose(activations, view, seed, most_inputs)
     if not representation.constant:
         if any(measure.decomposes for measure in measures):
             _ = representation.spectrum

@@ -229,6 +229,11 @@ class Representation:
         return self.singular_values**2
 
     @property
+    def unresolved(self) -> int:
+        """Number of directions too far below the largest for one pass over squares to give them all their digits."""
+        return int((self.singular_values < RESOLVED * self.singular_values[0]).sum())
+
+    @property
     def saturated(self) -> bool:
         """Whether the columns span every centred pattern over the rows, so that any other is a mixture of them."""
         return self.rank >= self.rows - 1
@@ -314,7 +319,9 @@ class Representation:
         )
 
 
-def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Representation:
+def decompose(
+    activations: Tensor, view: str = "flatten", seed: int = 0, most_inputs: int | None = None
+) -> Representation:
     """One view of activations, n x p, n x t x d or n x c x h x w, finite, of any float dtype and device.
 
     Costs min(n, p)^2 max(n, p) operations for the Gram matrix or the covariance, and, where the decomposition is
@@ -322,7 +329,8 @@ def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Repr
     (at least one channel of all inputs) and a few matrices of that size, or n x p where p < n: to compare n = 5,000,
     p = 65,536 with all measures, 2.5 GB.
     Squares lose half of the digits, so directions far below the largest are found in further passes over what the
-    larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many.
+    larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many; by default, of
+    inputs, more than DRAWN_INPUTS.
     """
     check_view(view)
     activations = tokens_as_maps(activations) if activations.ndim == 3 else activations
@@ -332,11 +340,13 @@ def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Repr
         rows, columns = len(activations) * positions(activations), activations.shape[1]
         if rows > max(DRAWN_POSITIONS, columns):
             return _decompose_streamed(activations, seed)
-        return _decompose_matrix(activations, view_matrix(activations, view), view, seed)
-    return _decompose_matrix(activations, activations, view, seed)
+        return _decompose_matrix(activations, view_matrix(activations, view), view, seed, most_inputs)
+    return _decompose_matrix(activations, activations, view, seed, most_inputs)
 
 
-def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int) -> Representation:
+def _decompose_matrix(
+    activations: Tensor, matrix: Tensor, view: str, seed: int, most_inputs: int | None = None
+) -> Representation:
     """Decompose a matrix given as n x p, or as n x c x h x w to be flattened."""
     rows, columns = len(matrix), math.prod(matrix.shape[1:])
     low, high = matrix.amin(0).double(), matrix.amax(0).double()
@@ -347,8 +357,9 @@ def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int)
     else:
         parts = _decompose_narrow(matrix, scale, (low != high).flatten())
     drawn = None
-    if rows > DRAWN_INPUTS:
-        chosen = matrix[_draw(rows, DRAWN_INPUTS, seed).to(matrix.device)]
+    most_inputs = DRAWN_INPUTS if most_inputs is None else most_inputs
+    if rows > most_inputs:
+        chosen = matrix[_draw(rows, most_inputs, seed).to(matrix.device)]
         drawn = _decompose_matrix(chosen, chosen, "flatten", seed)
     return Representation(
         view=view,
@@ -392,8 +403,12 @@ def _decompose_narrow(matrix: Tensor, scale: float, alive: Tensor) -> dict[str, 
 
 
 def _spectrum(representation: Representation) -> Spectrum:
-    """The thin SVD from the Gram matrix or the covariance, and from passes over Xc."""
+    """The thin SVD from the Gram matrix or the covariance, and from passes over Xc if its rows are not gone."""
     rows, columns, centred = representation.rows, representation.columns, representation.centred
+    covariance = representation.covariance
+    if representation.streamed and representation.activations.is_meta:
+        basis, singular_values = _whitening(lambda a, c: a.T @ covariance @ c, covariance, (columns * EPS) ** 0.5)
+        return Spectrum(singular_values, None, basis, (basis * singular_values**2).T)
     if columns >= rows:
         gram = representation.centred_gram()
         left, singular_values = _left_vectors(gram, representation.centred_columns, columns * EPS)
@@ -403,7 +418,7 @@ def _spectrum(representation: Representation) -> Spectrum:
         blocks = representation.centred_rows() if centred is None else (centred,)
         return sum((block @ first).T @ (block @ second) for block in blocks)
 
-    basis, singular_values = _whitening(moments, representation.covariance, rows * EPS)
+    basis, singular_values = _whitening(moments, covariance, rows * EPS)
     loadings = (basis * singular_values**2).T
     if centred is None:
         return Spectrum(singular_values, None, basis, loadings)

@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import os
 import shlex
 import subprocess
@@ -101,6 +102,56 @@ def test_compare_prints_the_scores_of_two_files(tmp_path, capsys):
     assert status == 0
     rows = [line.split() for line in out.splitlines()[1:]]
     assert rows == [["linear_cka", "1.000000", "ok"], ["nbs", "1.000000", "ok"]]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two networks, a file for each layer."""
+    random = np.random.default_rng(0)
+    for name in ("dense", "pruned"):
+        (tmp_path / name).mkdir()
+        for layer, shape in {"layer2": (40, 6), "layer10": (40, 3, 4, 4)}.items():
+            np.save(tmp_path / name / f"{layer}.npy", random.random(shape))
+    return tmp_path / "dense", tmp_path / "pruned"
+
+
+def test_compare_writes_tables_and_a_figure(folders, capsys):
+    place = folders[0].parent
+    files = [folder / "layer2.npy" for folder in folders]
+    options = ["--csv", place / "x.csv", "--json", place / "x.json", "--plot", place / "x.svg"]
+    assert call("compare", *files, *options, capsys=capsys)[0] == 0
+    wanted = simprune.compare(*map(np.load, files))
+    for found in (pd.read_csv(place / "x.csv"), pd.read_json(place / "x.json", precise_float=True)):
+        assert np.allclose(found.set_index("measure")["value"], wanted["value"], rtol=1e-12, equal_nan=True)
+    assert (place / "x.svg").read_text().count("<svg") == 1
+    status, out, _ = call("compare", *files, "--csv", "-", capsys=capsys)
+    assert status == 0 and len(pd.read_csv(io.StringIO(out))) == len(wanted)
+
+
+def test_compare_scores_every_layer_in_one_folder_against_every_one_in_another(folders, capsys):
+    table = folders[0].parent / "x.csv"
+    status, out, _ = call("compare", *folders, "--measures", "nbs,linear_cka", "--csv", table, capsys=capsys)
+    assert status == 0 and "nbs" in out and "linear_cka" in out
+    found = pd.read_csv(table)
+    assert found["layer"].drop_duplicates().tolist() == ["layer2", "layer10"] and len(found) == 8
+    wanted = simprune.compare(np.load(folders[0] / "layer10.npy"), np.load(folders[1] / "layer2.npy"), ["nbs"])
+    chosen = found.query("layer == 'layer10' and other_layer == 'layer2' and measure == 'nbs'")
+    assert chosen["value"].item() == pytest.approx(wanted["value"].item())
+
+
+def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, capsys):
+    dense, pruned = folders
+    (dense.parent / "empty").mkdir()
+    np.save(pruned / "layer2.npy", np.zeros((39, 6)))
+    for arguments, message in (
+        ((dense, pruned / "layer2.npy"), "dense' is not a .npy file of numbers"),
+        ((dense, dense.parent / "empty"), "there is no .npy file in"),
+        ((dense, pruned), "no common number of them: 40 in dense: layer2 and 39 in pruned: layer2"),
+        ((dense, dense, "--plot", dense / "x.foo"), "x.foo' can't be written (Format 'foo' is not supported"),
+        ((dense, dense, "--csv", dense / "none" / "x.csv"), "can't be written"),
+    ):
+        status, _, err = call("compare", *arguments, capsys=capsys)
+        assert status == 2 and message in " ".join(err.split()), err
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ MEASURES = (
         invariances=SUBSPACE,
         reference="Hotelling 1936; Raghu et al. 2017",
         score=mean_cca,
+        from_sums=True,
     ),
     Measure(
         id="mean_squared_cca",
@@ -118,6 +119,7 @@ MEASURES = (
         invariances=SUBSPACE,
         reference="Kornblith et al. 2019",
         score=mean_squared_cca,
+        from_sums=True,
     ),
     Measure(
         id="svcca",
@@ -129,6 +131,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Raghu et al. 2017",
         score=svcca,
+        from_sums=True,
         options={"share": Option(VARIANCE_KEPT, lambda field, value: check_number(field, value, "(0, 1]"))},
     ),
     Measure(
@@ -141,6 +144,7 @@ MEASURES = (
         invariances=UNIT_SCALE | {"permutation"},
         reference="Morcos et al. 2018",
         score=pwcca,
+        from_sums=True,
         needs_activations=lambda side: side.loadings is None and not side.saturated,
     ),
     Measure(
@@ -153,5 +157,6 @@ MEASURES = (
         invariances=SUBSPACE,
         reference="May et al. 2019",
         score=eigenspace_overlap,
+        from_sums=True,
     ),
 )

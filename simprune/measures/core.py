@@ -67,6 +67,7 @@ class Measure:
         given: those that were chosen, see `with_options`
         prepare: what `score` derives from each representation's `paired` rows alone, and can be made beforehand: a
             function of the representation, and the names of the options that it takes too
+        from_sums: whether `score` needs of rows no more than `PairSums`
         decomposes: whether `score` needs the decompositions, and not products or activations alone
         needs_activations: whether `score` with this representation as X or Y goes back to its activations
     """
@@ -84,6 +85,7 @@ class Measure:
     options: Mapping[str, Option] = field(default_factory=dict)
     given: Mapping[str, object] = field(default_factory=dict)
     prepare: tuple[tuple, ...] = ()
+    from_sums: bool = False
     decomposes: bool = True
     needs_activations: Callable[[Representation], bool] = lambda representation: False
     needs_labels: bool = False
@@ -122,8 +124,23 @@ class Measure:
             representation.paired.feature(build, *(self.constants[name] for name in names))
 
 
+@dataclass(frozen=True)
+class PairSums:
+    """What is left of two representations whose rows are gone.
+
+    Attributes:
+        products: Xc' Yc
+        diagonals: of the diagonals k and l of Xc Xc' and Yc Yc' the sums of k l, k k, l l, k and l
+    """
+
+    products: Tensor
+    diagonals: tuple[float, float, float, float, float]
+
+
 class Pair:
     """Two representations of the same inputs, and what several measures need of both, computed once."""
+
+    sums: PairSums | None = None
 
     def __init__(self, x: Representation, y: Representation, note: str = ""):
         self.x, self.y, self.note = x, y, note  # the note is of every score
@@ -140,6 +157,8 @@ class Pair:
     @cached_property
     def overlap(self) -> Tensor:
         """M = U_x' U_y, r_x x r_y: its singular values are the canonical correlations."""
+        if self.sums is not None:
+            return self.x.basis.T @ self.sums.products @ self.y.basis
         if self.x.left is not None or self.y.left is not None:
             return self.x.left_vectors().T @ self.y.left_vectors()
         x, y = self.x, self.y
@@ -166,6 +185,8 @@ class Pair:
     def shared_variance(self) -> float:
         """tr(KL): the sum of W weighted with both spectra; where one is not made, from a product of what there is."""
         x, y = self.x, self.y
+        if self.sums is not None:
+            return float(self.sums.products.norm() ** 2)
         if x.streamed and y.streamed and None in (x.decomposed, y.decomposed):
             blocks = zip(x.centred_rows(y.activations), y.centred_rows(x.activations), strict=True)
             return float(sum(x_block.T @ y_block for x_block, y_block in blocks).norm() ** 2)
@@ -182,6 +203,8 @@ class Pair:
     def nuclear_norm(self) -> float:
         """Sum of the singular values of Xc' Yc, in principal axes S_x M S_y; of narrow matrices it needs no axes."""
         x, y = self.x, self.y
+        if self.sums is not None:
+            return nuclear_norm(self.sums.products)
         if x.centred is not None and y.centred is not None:
             return float(torch.linalg.svdvals(x.centred.T @ y.centred).sum())
         return nuclear_norm(self.x.singular_values[:, None] * self.overlap * self.y.singular_values)

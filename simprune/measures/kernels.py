@@ -68,23 +68,30 @@ def debiased_linear_cka(pair: Pair) -> Score:
     """
     if pair.rows < 4:
         return undefined("fewer than 4 rows")
-    x_diagonal, y_diagonal = (side.feature(row_norms).values for side in (pair.x, pair.y))
+    shared, x_own, y_own, x_trace, y_trace = _diagonals(pair)
     x_power, y_power = pair.x.power, pair.y.power
-    x_norm = _unbiased(x_power, x_diagonal, x_diagonal)
-    y_norm = _unbiased(y_power, y_diagonal, y_diagonal)
+    x_norm = _unbiased(x_power, x_own, x_trace**2, pair.rows)
+    y_norm = _unbiased(y_power, y_own, y_trace**2, pair.rows)
     if x_norm <= ROUNDING * x_power or y_norm <= ROUNDING * y_power:
         return undefined("a debiased norm is not positive")
-    return Score(_unbiased(pair.shared_variance, x_diagonal, y_diagonal) / (x_norm * y_norm) ** 0.5)
+    value = _unbiased(pair.shared_variance, shared, x_trace * y_trace, pair.rows)
+    return Score(value / (x_norm * y_norm) ** 0.5)
 
 
-def _unbiased(product: float, x_diagonal: Tensor, y_diagonal: Tensor) -> float:
+def _diagonals(pair: Pair) -> tuple[float, ...]:
+    """Of the diagonals k and l of the centred Gram matrices the sums of k l, k k, l l, k and l."""
+    if pair.sums is not None:
+        return pair.sums.diagonals
+    x, y = (side.feature(row_norms).values for side in (pair.x, pair.y))
+    return tuple(float(value) for value in (x @ y, x @ x, y @ y, x.sum(), y.sum()))
+
+
+def _unbiased(product: float, diagonals: float, traces: float, rows: int) -> float:
     """n (n - 3) HSIC_1 of two centred Gram matrices with tr(KL) = product (Song et al. 2012, eq. 5).
 
-    With zeroed diagonals, rows sum to minus the diagonal: K~ 1 = -diag(K).
+    With zeroed diagonals, rows sum to minus the diagonal: K~ 1 = -diag(K). `diagonals` is the sum of products of the
+    two diagonals, `traces` the product of the traces.
     """
-    rows = len(x_diagonal)
-    diagonals = float(x_diagonal @ y_diagonal)
-    traces = float(x_diagonal.sum()) * float(y_diagonal.sum())
     return product - diagonals + traces / ((rows - 1) * (rows - 2)) - 2 * diagonals / (rows - 2)
 
 
@@ -170,6 +177,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Kornblith et al. 2019",
         score=linear_cka,
+        from_sums=True,
         decomposes=False,
     ),
     Measure(
@@ -182,6 +190,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Song et al. 2012; Nguyen et al. 2021",
         score=debiased_linear_cka,
+        from_sums=True,
         decomposes=False,
     ),
     Measure(

@@ -60,7 +60,10 @@ def unit_correlation(pair: Pair) -> Score:
     count, others = (side.activations.shape[1] for side in (pair.x, pair.y))
     if count != others:
         return undefined(f"{count} units against {others}")
-    products = sum(torch.linalg.vecdot(x, y, dim=0) for x, y in _centred(pair))
+    if pair.sums is None:
+        products = sum(torch.linalg.vecdot(x, y, dim=0) for x, y in _centred(pair))
+    else:
+        products = pair.sums.products.diagonal()
     x_inverse, y_inverse = _inverse_lengths(pair)
     return Score(float((products * x_inverse * y_inverse).mean()), note=_note(pair))
 
@@ -117,7 +120,7 @@ def _too_many(pair: Pair) -> str:
 
 def _correlations(pair: Pair) -> np.ndarray:
     """Of each unit of X with each of Y, p x q; the products are made on the device of the activations."""
-    products = sum(x.T @ y for x, y in _centred(pair))
+    products = sum(x.T @ y for x, y in _centred(pair)) if pair.sums is None else pair.sums.products
     x_inverse, y_inverse = _inverse_lengths(pair)
     return (products * x_inverse[:, None] * y_inverse).cpu().numpy()
 
@@ -164,6 +167,7 @@ MEASURES = (
         invariances=UNIT_SCALE | {"permutation"},
         reference="Li et al. 2016",
         score=permutation_matching,
+        from_sums=True,
         decomposes=False,
         needs_activations=lambda representation: True,
     ),
@@ -177,6 +181,7 @@ MEASURES = (
         invariances=UNIT_SCALE | {"permutation"},
         reference="Khosla & Williams 2024",
         score=soft_matching,
+        from_sums=True,
         decomposes=False,
         needs_activations=lambda representation: True,
     ),
@@ -190,6 +195,7 @@ MEASURES = (
         invariances=UNIT_SCALE,
         reference="Li et al. 2016",
         score=unit_correlation,
+        from_sums=True,
         decomposes=False,
         needs_activations=lambda representation: True,
     ),

@@ -120,6 +120,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Kornblith et al. 2019",
         score=linear_regression_r2,
+        from_sums=True,
     ),
     Measure(
         id="ridge_r2",
@@ -146,6 +147,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Boix-Adserà et al. 2022",
         score=gulp,
+        from_sums=True,
         options={
             "regularisation": Option(GULP_REGULARISATION, lambda field, value: check_number(field, value, "[0, inf)"))
         },

@@ -65,6 +65,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Tang et al. 2020",
         score=nbs,
+        from_sums=True,
     ),
     Measure(
         id="procrustes_distance",
@@ -76,6 +77,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Ding et al. 2021; Williams et al. 2021",
         score=procrustes_distance,
+        from_sums=True,
     ),
     Measure(
         id="angular_procrustes",
@@ -87,6 +89,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Williams et al. 2021",
         score=angular_procrustes,
+        from_sums=True,
     ),
     Measure(
         id="shape_metric",
@@ -98,6 +101,7 @@ MEASURES = (
         invariances=SHAPE,
         reference="Williams et al. 2021",
         score=shape_metric,
+        from_sums=True,
         options={"alpha": Option(WHITENING, lambda field, value: check_number(field, value, "[0, 1]"))},
     ),
 )

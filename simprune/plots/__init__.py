@@ -26,6 +26,7 @@ from simprune.plots.effects import footprint, sign_agreement, verdicts
 from simprune.plots.explorer import spectral_layers, spectral_sentence, spectral_table, stored_studies
 from simprune.plots.live import live_cloud, live_plane
 from simprune.plots.methods import SPECTRAL_POINTS, UNCHANGED, spectral_plane, toy_clouds, toy_scores
+from simprune.plots.networks import layer_heatmap, score_dots
 from simprune.plots.results import (
     company_by_density,
     company_profiles,
@@ -70,6 +71,7 @@ __all__ = [
     "guide_chart",
     "ladder_lines",
     "layer_densities",
+    "layer_heatmap",
     "layer_profiles",
     "leaderboard_dots",
     "live_cloud",
@@ -81,6 +83,7 @@ __all__ = [
     "retraining_accuracy",
     "retraining_profiles",
     "retraining_similarity",
+    "score_dots",
     "scoreboard_map",
     "sign_agreement",
     "similarity_by_density",
