@@ -8,8 +8,10 @@ measures whose right answer is known, `summaries` chooses scores and sums them u
 from simprune.analysis.agreement import (
     FEWEST_SEEDS,
     agreement_between_studies,
+    agreement_by_scale,
     agreement_over_inputs,
     clustered,
+    mean_agreement,
     mean_matrix,
     median_agreement,
     pairs_in,
@@ -17,7 +19,15 @@ from simprune.analysis.agreement import (
     study_agreement,
 )
 from simprune.analysis.claims import Claim
-from simprune.analysis.conclusions import NEVER, QUESTIONS, SCALES, conclusions, distinct_answers
+from simprune.analysis.conclusions import (
+    NEVER,
+    QUESTIONS,
+    SCALES,
+    conclusions,
+    distinct_answers,
+    least_layer_answers,
+    least_layers,
+)
 from simprune.analysis.controls import (
     COMPANY,
     SAYS,
@@ -50,6 +60,7 @@ from simprune.analysis.scores import (
     CORRECTIONS,
     PAPER_MEASURES,
     as_similarity,
+    calibration,
     dense_scores,
     diagnostic,
     is_ok,
@@ -59,17 +70,16 @@ from simprune.analysis.scores import (
     verdicts,
 )
 from simprune.analysis.sources import (
+    COMMON_VIEWS,
     GENUINE,
-    IMPLEMENTATIONS,
     INTERACTIONS,
     LADDER,
     RESIDUAL,
     SOURCES,
-    attributed_shares,
     convergence,
     convergence_means,
-    designed_scores,
     ladder,
+    layers_with_positions,
     overall_shares,
     seed_intervals,
     source_shares,

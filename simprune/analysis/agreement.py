@@ -8,37 +8,39 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
 from scipy.spatial.distance import squareform
-from scipy.stats import bootstrap, kendalltau, spearmanr
+from scipy.stats import bootstrap, kendalltau
 
-from simprune.analysis.scores import COPIES, diagnostic, is_ok
-from simprune.errors import check_choice
+from simprune.analysis.scores import COPIES, as_similarity, calibration, diagnostic, is_ok
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
     from simprune.results import Results
 
-METHODS = {"kendall": kendalltau, "spearman": spearmanr}
 FEWEST_SEEDS = 3  # for an interval over seeds
 
 
-def rank_agreement(similarity: pd.DataFrame, method: str = "kendall") -> pd.DataFrame:
-    """Kendall's τ-b (or Spearman's ρ) between measures over the pairs (layer, level): a symmetric matrix in −1 … 1.
+def rank_agreement(similarity: pd.DataFrame) -> pd.DataFrame:
+    """Kendall's τ-b between measures over the pairs (layer, level): a symmetric matrix in −1 … 1.
 
     `similarity` holds the scores of one reference and one view, in the columns of `Results.similarity`. Level 0 is left
     out (compared with the dense network it is the same for all), distances count with their sign turned, and τ is the
     mean over seeds of each seed's τ. A pair counts where the scores of both measures are ok: a score that the numbers
     of inputs and variables force has no rank. τ is NaN where a measure is constant or fewer than two pairs are left.
-    The measures stand in the order of the table. `method`: "kendall" or "spearman"; others raise `InputError`.
+    The measures stand in the order of the table. (Kendall 1945)
     """
-    check_choice("method", method, METHODS)
     measures = list(similarity["measure"].unique())
-    return mean_matrix(_by_seed(similarity, measures, method), measures)
+    return mean_matrix(_by_seed(_similarities(similarity), measures), measures)
 
 
-def _by_seed(similarity: pd.DataFrame, measures: list[str], method: str) -> np.ndarray:
+def _similarities(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of pruned networks as similarities, those that are ok."""
+    counting = scores[(scores["level"] > 0) & is_ok(scores["status"])]
+    return counting.assign(value=as_similarity(counting["measure"], counting["value"]))
+
+
+def _by_seed(similarities: pd.DataFrame, measures: list[str]) -> np.ndarray:
     """Each seed's matrix of τ: seeds × measures × measures."""
-    counting = similarity[(similarity["level"] > 0) & is_ok(similarity["status"])]
-    seeds = np.array([_agreement(scores, measures, method) for _, scores in counting.groupby("seed")])
+    seeds = np.array([_agreement(scores, measures) for _, scores in similarities.groupby("seed")])
     return seeds.reshape(-1, len(measures), len(measures))
 
 
@@ -55,15 +57,15 @@ def mean_matrix(matrices: np.ndarray, measures: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(mean, index=measures, columns=measures)
 
 
-def _agreement(scores: pd.DataFrame, measures: list[str], method: str) -> np.ndarray:
+def _agreement(similarities: pd.DataFrame, measures: list[str]) -> np.ndarray:
     """τ between measures within one seed."""
-    values = scores.pivot(index=["layer_index", "level"], columns="measure", values="value").reindex(columns=measures)
-    signed = [(-1 if MEASURES[name].is_distance else 1) * values[name].to_numpy(float) for name in measures]
+    places = similarities.pivot(index=["layer_index", "level"], columns="measure", values="value")
+    columns = places.reindex(columns=measures).to_numpy(float).T
     matrix = np.eye(len(measures))
-    for (i, x), (j, y) in combinations(enumerate(signed), 2):
+    for (i, x), (j, y) in combinations(enumerate(columns), 2):
         both = np.isfinite(x) & np.isfinite(y)
         constant = both.sum() < 2 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0
-        matrix[i, j] = matrix[j, i] = np.nan if constant else METHODS[method](x[both], y[both]).statistic
+        matrix[i, j] = matrix[j, i] = np.nan if constant else kendalltau(x[both], y[both]).statistic
     return matrix
 
 
@@ -81,11 +83,14 @@ def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
     return agreement.iloc[order, order]
 
 
-def _compared(results: "Results", view: str) -> pd.DataFrame:
-    """The scores whose orders are compared: one view, against the dense network, no copies of other measures."""
+def _compared(results: "Results", view: str, scale: str = "value") -> pd.DataFrame:
+    """What is compared: similarities of one view to the dense network, no copies of other measures; as they are
+    ("value"), or on the scale of siblings ("sibling"), see `calibration`."""
+    if scale == "sibling":
+        return calibration(results, view).assign(value=lambda table: table["calibrated"])
     table = results.similarity
     chosen = (table["reference"] == "dense") & (table["view"] == view) & ~table["measure"].isin(COPIES)
-    return table[chosen]
+    return _similarities(table[chosen])
 
 
 def _pairs(matrix: np.ndarray) -> np.ndarray:
@@ -93,16 +98,22 @@ def _pairs(matrix: np.ndarray) -> np.ndarray:
 
 
 def study_agreement(
-    studies: Mapping[str, "Results"], view: str = "flatten", method: str = "kendall"
+    studies: Mapping[str, "Results"], view: str = "flatten", scale: str = "value"
 ) -> dict[str, pd.DataFrame]:
-    """Each study's agreement matrix, by its name, over the measures that all studies hold."""
-    tables = {name: _compared(results, view) for name, results in studies.items()}
+    """Each study's agreement matrix, by its name, over the measures that all studies hold.
+
+    `scale`: "value" takes scores as they are, "sibling" as `calibration` has them.
+    """
+    tables = {name: _compared(results, view, scale) for name, results in studies.items()}
     shared = set.intersection(*(set(table["measure"]) for table in tables.values())) if tables else set()
     order = [name for name in MEASURES if name in shared]
-    return {
-        name: rank_agreement(table[table["measure"].isin(shared)], method).loc[order, order]
-        for name, table in tables.items()
-    }
+    return {name: mean_matrix(_by_seed(table, order), order) for name, table in tables.items()}
+
+
+def mean_agreement(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The mean of the matrices that `study_agreement` gives: a study counts once, however many seeds it has."""
+    order = list(next(iter(matrices.values())))
+    return mean_matrix(np.array([matrix.to_numpy() for matrix in matrices.values()]), order)
 
 
 def agreement_between_studies(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -122,9 +133,44 @@ def median_agreement(results: "Results", view: str = "flatten", resamples: int =
     `pairs` counts the pairs of measures that have a τ. `low` and `high` are NaN with fewer than three seeds: nothing
     can then be said of the spread between seeds.
     """
-    table = _compared(results, view)
+    scores = _compared(results, view)
+    return _median(_by_seed(scores, list(scores["measure"].unique())), resamples, seed)
+
+
+def agreement_by_scale(results: "Results", view: str = "flatten", resamples: int = 999, seed: int = 0) -> pd.DataFrame:
+    """`median_agreement` of the same scores on both scales: rows "value" (as they are) and "sibling" (`calibration`).
+
+    Two columns more: `between_measures`, the share of the spread of values that lies between measures, whatever the
+    layer and level (of the layers and levels in which all measures have a score); and `seeds_above`, how many seeds
+    have a higher median τ on this scale than on the other.
+    """
+    table = calibration(results, view)
+    scales = {
+        "value": table.assign(value=table["value"].where(table["calibrated"].notna())),
+        "sibling": table.assign(value=table["calibrated"]),
+    }
     measures = list(table["measure"].unique())
-    by_seed = _pairs(_by_seed(table, measures, "kendall"))
+    matrices = {scale: _by_seed(scores, measures) for scale, scores in scales.items()}
+    rows = pd.DataFrame({scale: _median(by_seed, resamples, seed) for scale, by_seed in matrices.items()}).T
+    rows["between_measures"] = [_between_measures(scores) for scores in scales.values()]
+    value, sibling = (np.nanmedian(_pairs(by_seed), axis=1) for by_seed in matrices.values())
+    rows["seeds_above"] = [int((value > sibling).sum()), int((sibling > value).sum())]
+    return rows.rename_axis("scale")
+
+
+def _between_measures(scores: pd.DataFrame) -> float:
+    """The main effect of the measure in the spread of values over layers, levels and measures, mean over seeds."""
+    shares = []
+    for _, table in scores.groupby("seed"):
+        values = table.pivot(index=["layer_index", "level"], columns="measure", values="value").dropna().to_numpy()
+        total = ((values - values.mean()) ** 2).sum() if values.size else 0
+        if total > 0:
+            shares.append(len(values) * ((values.mean(axis=0) - values.mean()) ** 2).sum() / total)
+    return float(np.mean(shares)) if shares else np.nan
+
+
+def _median(matrices: np.ndarray, resamples: int, seed: int) -> pd.Series:
+    by_seed = _pairs(matrices)
     known = np.isfinite(by_seed).all(axis=0) if len(by_seed) else np.zeros(0, bool)
     by_seed = by_seed[:, known]
     low = high = np.nan
@@ -162,8 +208,8 @@ def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Serie
 
     Draws are of the largest size stored; τ runs over the layers and the few levels that were drawn for, and is the mean
     over seeds within a draw, which is of the same inputs for all; `low` and `high` are the 2.5th and the 97.5th
-    percentile over draws. Draws of half of the inputs without replacement spread
-    about as widely as a bootstrap of all. None where nothing was drawn.
+    percentile over draws. Draws of half of the inputs without replacement spread about as widely as a bootstrap of all.
+    None where nothing was drawn.
     """
     samples = diagnostic(results, "samples")
     if samples is None:
@@ -171,7 +217,7 @@ def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Serie
     chosen = (samples["reference"] == "dense") & (samples["view"] == view) & ~samples["measure"].isin(COPIES)
     samples = samples[chosen & (samples["inputs"] == samples["inputs"].max())]
     measures = list(samples["measure"].unique())
-    by_draw = [_pairs(_by_seed(scores, measures, "kendall")) for _, scores in samples.groupby("draw")]
+    by_draw = [_pairs(_by_seed(scores, measures)) for _, scores in _similarities(samples).groupby("draw")]
     pairs = np.array([seeds.mean(axis=0) for seeds in by_draw if len(seeds)])
     known = np.isfinite(pairs).all(axis=0) if len(pairs) else np.zeros(0, bool)
     if not known.any():

@@ -1,12 +1,21 @@
 """The answers that a study would give with one measure, and how many different ones there are."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from simprune.analysis.agreement import FEWEST_SEEDS
-from simprune.analysis.scores import DEBIASED, as_similarity, dense_scores, diagnostic, is_ok
+from simprune.analysis.scores import (
+    DEBIASED,
+    LEAST_ROOM,
+    as_similarity,
+    dense_scores,
+    diagnostic,
+    has_siblings,
+    is_ok,
+)
 from simprune.errors import check_choice
 from simprune.measures import MEASURES
 
@@ -55,7 +64,8 @@ def conclusions(
     dense = dense[dense["view"] == view]
     sibling = _without_copies(dense_scores(results.similarity, "sibling"))
     sibling = sibling[(sibling["view"] == view) & (sibling["level"] == 0)]
-    measures = [name for name in MEASURES if name in set(dense["measure"]) and _has_meaning(name, scale)]
+    measures = [name for name in MEASURES if name in set(dense["measure"])]
+    measures = [name for name in measures if scale == "value" or has_siblings(name)]
     full = _Scores(dense, sibling, measures, scale)
     rows = full.answers(density)
     table = pd.DataFrame(rows, index=pd.Index(measures, name="measure"))
@@ -64,10 +74,6 @@ def conclusions(
     for question, shares in _input_support(results, full, rows, view, density).items():
         table[f"{question}_inputs"] = shares
     return table
-
-
-def _has_meaning(measure: str, scale: str) -> bool:
-    return scale == "value" or "permutation" in MEASURES[measure].invariances
 
 
 def _without_copies(scores: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +94,7 @@ class _Scores:
         if scale == "sibling":
             base = _array(sibling, ["seed", "measure", "layer_index"], [axes[0], axes[1], axes[3]])
             base = base.reshape(shape[0], shape[1], 1, shape[3])
-            room = np.where(1 - base > 1e-6, 1 - base, np.nan)
+            room = np.where(1 - base > LEAST_ROOM, 1 - base, np.nan)
             self.values = (self.values - base) / room
 
     def answers(self, density: float, picked: np.ndarray | None = None) -> list[dict[str, object]]:
@@ -199,6 +205,43 @@ def distinct_answers(answers: pd.DataFrame) -> pd.DataFrame:
             "answering": int(counts.sum()),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("question")
+
+
+def least_layers(table: pd.DataFrame, scale: str = "value", shared: bool = False) -> pd.Series:
+    """The layer that each measure finds least similar: measure → layer, over the mean of the seeds.
+
+    `table`: rows of `calibration` at one level. A measure answers from the layers in which it has a score with every
+    seed; with `shared` all answer from those in which all have one. Measures without any are left out.
+    """
+    check_choice("scale", scale, SCALES)
+    column = {"value": "value", "sibling": "calibrated"}[scale]
+    wide = table.pivot(index="measure", columns=["seed", "layer_index"], values=column)
+    means = wide.T.groupby("layer_index").agg(lambda scores: scores.mean(skipna=False)).T
+    if shared:
+        means = means.dropna(axis="columns")
+    layers = table.drop_duplicates("layer_index").set_index("layer_index")["layer"]
+    return means.dropna(how="all").idxmin(axis=1).map(layers) if means.size else pd.Series(dtype=object)
+
+
+def least_layer_answers(table: pd.DataFrame, measures: Sequence[str] | None = None) -> pd.Series:
+    """How many layers are called least similar by some measures (None: all), at one level of `calibration`.
+
+    `layers` and `shared` count the layers and those in which all these measures have a score; `answers` come from the
+    layers in which each has one, `answers_shared` from the shared ones, `answers_calibrated` from these on the scale of
+    siblings.
+    """
+    if measures is not None:
+        table = table[table["measure"].isin(measures)]
+    sound = table["value"].notna().groupby(table["layer_index"]).all()
+    return pd.Series(
+        {
+            "layers": len(sound),
+            "shared": int(sound.sum()),
+            "answers": least_layers(table).nunique(),
+            "answers_shared": least_layers(table, shared=True).nunique(),
+            "answers_calibrated": least_layers(table, "sibling", shared=True).nunique(),
+        }
+    )
 
 
 def _word(answer: object) -> str:

@@ -19,6 +19,8 @@ DEBIASED = {"debiased_linear_cka": "linear_cka"}
 CORRECTIONS = ("none", "chance", "debiased")
 # Where chance is this near to the best, what is left of the scale is noise: there is no corrected value.
 LEAST_SCALE = 0.01
+# Where another seed is this near to the network itself, there is no scale between them.
+LEAST_ROOM = 1e-6
 
 CELL = ["seed", "level", "density", "layer", "layer_index"]
 
@@ -110,6 +112,47 @@ def _chance_corrected(similarity: pd.DataFrame, nulls: pd.DataFrame, reference: 
     known = is_ok(table["status"]) & (scale.abs() >= LEAST_SCALE)
     value = ((table["value"] - table["null"]) / scale.where(known)).where(known)
     return table.assign(value=value, correction="chance")[[*CELL, "view", "measure", "value", "correction"]]
+
+
+def has_siblings(measure: str) -> bool:
+    """Whether the networks of two seeds can be compared by a measure: their units don't correspond."""
+    return "permutation" in MEASURES[measure].invariances
+
+
+def calibration(results: "Results", view: str = "flatten", twin: "Results | None" = None) -> pd.DataFrame:
+    """Scores against the dense network, and the marks of the scale on which each can be read.
+
+    Columns: seed, level, density, layer, layer_index, measure; `value`, as a similarity; `floor`, what shuffled inputs
+    leave of it; `sibling`, how similar the dense networks of two seeds are by it in that layer; and `calibrated`,
+    (value − sibling)/(1 − sibling): 1 is the dense network itself, 0 as far away as an independent training run. With
+    the results of the run that lost no weight, `twin` and `twin_calibrated` are its scores at the same level. NaN where
+    a score is not ok, was not computed, or siblings are no farther than `LEAST_ROOM` from 1. Left out are measures for
+    which two seeds can't be compared, and corrections of other measures.
+    """
+    keys = ["seed", "layer_index", "measure"]
+
+    def of(results: "Results", reference: str) -> pd.DataFrame:
+        scores = dense_scores(results.similarity, reference)
+        counted = scores["measure"].map(has_siblings) & ~scores["measure"].isin(DEBIASED)
+        return scores[(scores["view"] == view) & counted].drop(columns="view")
+
+    table, sibling = of(results, "dense"), of(results, "sibling")
+    base = sibling[sibling["level"] == 0].rename(columns={"value": "sibling"})
+    table = table.merge(base[[*keys, "sibling"]], on=keys, how="left")
+    nulls = diagnostic(results, "nulls")
+    if nulls is None:
+        table["floor"] = np.nan
+    else:
+        nulls = nulls[(nulls["reference"] == "dense") & (nulls["view"] == view)]
+        floor = nulls.assign(floor=as_similarity(nulls["measure"], nulls["null"]))
+        table = table.merge(floor[[*keys, "level", "floor"]], on=[*keys, "level"], how="left")
+    room = (1 - table["sibling"]).where(lambda gap: gap > LEAST_ROOM)
+    table["calibrated"] = (table["value"] - table["sibling"]) / room
+    if twin is not None:
+        other = of(twin, "dense").rename(columns={"value": "twin"})
+        table = table.merge(other[[*keys, "level", "twin"]], on=[*keys, "level"], how="left")
+        table["twin_calibrated"] = (table["twin"] - table["sibling"]) / room.to_numpy()
+    return table
 
 
 def ranked(scores: pd.DataFrame, procedure: list[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Where the spread of scores comes from: implementation, view, finite samples, or the measures themselves."""
+"""Where the spread of scores comes from: the view, finite samples, or the measures themselves."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -15,6 +15,7 @@ from simprune.analysis.scores import (
     COPIES,
     PAPER_MEASURES,
     as_similarity,
+    dense_scores,
     diagnostic,
     is_ok,
     procedures,
@@ -25,18 +26,12 @@ from simprune.errors import InputError
 if TYPE_CHECKING:
     from simprune.results import Results
 
-IMPLEMENTATIONS = ("right", "as released")
 # Factors of the decomposition → the source of disagreement that each stands for.
-SOURCES = {
-    "implementation": "implementation",
-    "view": "view",
-    "correction": "finite samples",
-    "measure": "genuine (measure)",
-}
+SOURCES = {"view": "view", "correction": "finite samples", "measure": "genuine (measure)"}
 GENUINE = "measure"
-# Of the two scores of the table `released`. An NBS without its sum is one number for each singular value and no score:
-# which of them a reader of that code would have taken is not known.
-DEFECTIVE = ("linear_cka",)
+# The views whose variables are channels: so few that each of the paper's measures has a score.
+COMMON_VIEWS = ("channels", "pooled")
+SAME = 1e-6  # scores that differ by less are one
 RESIDUAL = "residual"
 INTERACTIONS = "interactions"  # of all pairs of factors, taken together
 TIMES = " × "
@@ -126,22 +121,14 @@ def _type_two(combos: pd.DataFrame, values: np.ndarray, terms: list[tuple[str, .
 def overall_shares(shares: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """Shares of the spread over all cells, or by some of their columns: a cell counts by the spread that it has.
 
-    Columns: those of `by`, source, share, with_interactions (a factor's share and that of every interaction it takes
-    part in; these overlap and do not add up to 1), left_out and compared (means over cells).
+    Columns: those of `by`, source, share, left_out and compared (means over cells).
     """
     by = list(by)
     sums = shares.groupby([*by, "source"], sort=False)["sum_of_squares"].sum()
     total = sums.groupby(by).transform("sum") if by else sums.sum()
     table = (sums / total).rename("share").reset_index()
     counts = shares.groupby([*by, "source"], sort=False)[["left_out", "compared"]].mean()
-    table = table.merge(counts.reset_index(), on=[*by, "source"])
-    parts = table["source"].str.split(TIMES)
-    table["with_interactions"] = table["share"]
-    for factor in {name for names in parts for name in names} - {RESIDUAL}:
-        taking_part = table["share"].where([factor in names for names in parts], 0)
-        together = taking_part.groupby([table[name] for name in by]).transform("sum") if by else taking_part.sum()
-        table["with_interactions"] = table["with_interactions"].where(table["source"] != factor, together)
-    return table
+    return table.merge(counts.reset_index(), on=[*by, "source"])
 
 
 def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = (), resamples: int = 999, seed: int = 0) -> pd.DataFrame:
@@ -168,137 +155,37 @@ def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = (), resamples: int 
     return table.reset_index()
 
 
-# The four sources -----------------------------------------------------------------------------------------------
+# The sources ----------------------------------------------------------------------------------------------------
 
 
-def designed_scores(results: "Results", measures: Sequence[str] | None = None) -> tuple[pd.DataFrame, list[str]]:
-    """The scores of every way to compute each measure, and the factors by which they differ.
+def source_shares(results: "Results", views: Sequence[str] | None = COMMON_VIEWS) -> pd.DataFrame:
+    """Split the spread of the scores of `PAPER_MEASURES` against the dense network over view, correction and measure.
 
-    Rows: implementation × view × correction × measure, fully crossed, against the dense network, as similarities. By
-    default the measures are `PAPER_MEASURES`. "chance" comes from the table `nulls`. "as released" comes from the
-    table `released`, which holds linear CKA of activations as they are, in one view and uncorrected (and an NBS without
-    its sum, which is no score and is left out): what the defect adds to a score there is taken to be what it adds in
-    the other views and to corrected scores (in layers without positions all views are one, and nothing is assumed about
-    them). Other measures keep their value. Factors for which there is no table are left out of the list; the last is
-    always "measure".
+    `variance_shares` of every layer, level and seed, with two columns more: `what`, "values", or "ranks": then each
+    procedure's scores are first replaced by their ranks among its layers and levels, so that only disagreement about
+    order counts; and `positions`, whether the layer has any, so that there is a view to choose. `views`: those that
+    are compared (None: all; all as well where a study lacks one of them). What was not computed (a second view, the
+    nulls of the correction) is no factor.
     """
-    measures = list(PAPER_MEASURES if measures is None else measures)
     scores = procedures(results)
-    scores = scores[scores["measure"].isin(measures) & (scores["correction"] != "debiased")]
-    scores = scores.assign(implementation=IMPLEMENTATIONS[0])
-    factors = ["view"] if scores["view"].nunique() > 1 else []
+    scores = scores[scores["measure"].isin(PAPER_MEASURES) & (scores["correction"] != "debiased")]
+    if views is not None and set(views) <= set(scores["view"]):
+        scores = scores[scores["view"].isin(views)]
     keys = ["seed", "level", "layer_index"]
     if "chance" in set(scores["correction"]):
-        factors.append("correction")
-        scores = _with_same_cells(scores, scores[scores["correction"] == "chance"], keys)
-    shift = _shift(results, scores)
-    if shift is not None:
-        scores = _with_same_cells(scores, shift, keys)
-        faulty = scores.merge(shift, on=[*keys, "measure"], how="left")
-        unchanged = ~faulty["measure"].isin(shift["measure"].unique())
-        value = faulty["value"] + faulty["shift"].where(~unchanged, 0.0)
-        faulty = faulty.drop(columns="shift").assign(value=value, implementation=IMPLEMENTATIONS[1])
-        scores = pd.concat([scores, faulty], ignore_index=True)
-        factors.insert(0, "implementation")
-    return scores, [*factors, GENUINE]
+        scores = scores.merge(scores.loc[scores["correction"] == "chance", keys].drop_duplicates(), on=keys)
+    factors = [name for name in ("view", "correction") if scores[name].nunique() > 1] + [GENUINE]
+    parts = {"values": scores, "ranks": ranked(scores, list(SOURCES))}
+    shares = pd.concat([variance_shares(part, factors, CELL).assign(what=what) for what, part in parts.items()])
+    return shares.assign(positions=shares["layer"].isin(layers_with_positions(results))).reset_index(drop=True)
 
 
-def _shift(results: "Results", scores: pd.DataFrame) -> pd.DataFrame | None:
-    """What the defect of the released code adds to a score, by seed, level, layer and measure; None if not computed."""
-    released = diagnostic(results, "released")
-    if released is None:
-        return None
-    keys = ["seed", "level", "layer_index", "measure"]
-    chosen = released[(released["reference"] == "dense") & (released["centring"] == "raw")]
-    chosen = chosen[chosen["measure"].isin(DEFECTIVE)]
-    right = scores[scores["correction"] == "none"]
-    both = chosen.merge(right[[*keys, "view", "value"]], on=[*keys, "view"], suffixes=("_released", ""))
-    return both.assign(shift=both["value_released"] - both["value"])[[*keys, "shift"]] if len(both) else None
-
-
-def _with_same_cells(scores: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The scores of the layers and levels that another table has too."""
-    return scores.merge(other[keys].drop_duplicates(), on=keys)
-
-
-def _designed(
-    results: "Results",
-    measures: Sequence[str] | None,
-    ranks: bool,
-    right_only: bool = False,
-    views: Sequence[str] | None = None,
-) -> tuple[pd.DataFrame, list[str]]:
-    scores, factors = designed_scores(results, measures)
-    if views is not None:
-        scores = scores[scores["view"].isin(views)]
-        factors = [factor for factor in factors if factor != "view" or scores["view"].nunique() > 1]
-    if right_only:
-        scores = scores[scores["implementation"] == IMPLEMENTATIONS[0]]
-        factors = [factor for factor in factors if factor != "implementation"]
-    return (ranked(scores, list(SOURCES)) if ranks else scores), factors
-
-
-def source_shares(
-    results: "Results",
-    measures: Sequence[str] | None = None,
-    ranks: bool = False,
-    right_only: bool = False,
-    views: Sequence[str] | None = None,
-) -> tuple[pd.DataFrame, list[str]]:
-    """`variance_shares` of `designed_scores` per seed, layer and level, and the factors that could be told apart.
-
-    `ranks`: each procedure's scores are first replaced by their ranks among its layers and levels, so that only
-    disagreement about order counts and not about values. With `right_only` no score comes from the released code, with
-    `views` none from another view.
-    """
-    scores, factors = _designed(results, measures, ranks, right_only, views)
-    return variance_shares(scores, factors, CELL), factors
-
-
-def attributed_shares(
-    results: "Results", measures: Sequence[str] | None = None, ranks: bool = False
-) -> tuple[pd.DataFrame, list[str]]:
-    """Who is answerable for the spread of scores, per seed, layer and level; and the factors that could be told apart.
-
-    Two of the four choices have a right answer, so that an effect can be traced to the wrong one whomever it befalls:
-    each score of `designed_scores` is the sum of what the released code adds to the right value, what finite samples
-    add to the chance-corrected value, what its view adds to the mean of its measure over views, what its measure adds
-    to the mean of all, and that mean. A source's sum of squares is Σ (its part)·(score − mean) over the scores of a
-    cell: the parts' covariances with the score, which add up to the total exactly (Fields 2003). One is negative
-    where a source makes scores more alike than they would be without it. Unlike in `source_shares` nothing is left,
-    and a defect that befalls one measure of five is no one else's. `ranks` and the columns as there.
-    """
-    scores, factors = _designed(results, measures, ranks)
-    parts = []
-    for combos, values, where in _balanced(scores, factors, CELL, "value"):
-        for factor, part in _parts(combos, values, factors).items():
-            covered = (part * (values - values.mean(axis=0))).sum(axis=0) if len(values) else np.zeros(len(where))
-            parts.append(where.assign(source=factor, sum_of_squares=covered))
-    return _with_shares(parts, CELL), factors
-
-
-def _parts(combos: pd.DataFrame, values: np.ndarray, factors: list[str]) -> dict[str, np.ndarray]:
-    """What each factor adds to each score: factor → combinations × cells."""
-    left, parts = values, {}
-    for factor, right in (("implementation", IMPLEMENTATIONS[0]), ("correction", "chance")):
-        if factor in factors:
-            judged = _at(combos, left, factors, factor, right)
-            parts[factor], left = left - judged, judged
-    if "view" in factors:
-        means = _means(combos, left, [GENUINE])
-        parts["view"], left = left - means, means
-    parts[GENUINE] = left - left.mean(axis=0) if len(left) else left
-    return {factor: parts[factor] for factor in factors}
-
-
-def _at(combos: pd.DataFrame, values: np.ndarray, factors: list[str], factor: str, level: str) -> np.ndarray:
-    """Each combination's value with one factor put to a level."""
-    index = pd.MultiIndex.from_frame(combos[factors])
-    return values[index.get_indexer(pd.MultiIndex.from_frame(combos.assign(**{factor: level})[factors]))]
-
-
-def _means(combos: pd.DataFrame, values: np.ndarray, by: list[str]) -> np.ndarray:
-    return pd.DataFrame(values).groupby([combos[name] for name in by]).transform("mean").to_numpy()
+def layers_with_positions(results: "Results") -> list[str]:
+    """The layers in which a score depends on the view: not by the chance of a few shuffles, but as it is."""
+    scores = dense_scores(results.similarity)
+    scores = scores[scores["measure"].isin(PAPER_MEASURES)]
+    spread = scores.groupby(["layer", "seed", "level", "measure"])["value"].agg(np.ptp)
+    return list(spread[spread > SAME].index.unique("layer"))
 
 
 # The genuine part -----------------------------------------------------------------------------------------------

@@ -7,26 +7,57 @@ hatched, and a score without a value is a cross: nothing is left out in silence.
 themes of the book.
 """
 
-from simprune.plots.common import COMPANY_STYLES, CROSS, HOLLOW, KINDS, SIMILARITY_MAP, STYLES, WIDTH, Style
+from simprune.plots.common import (
+    COMPANY_STYLES,
+    CROSS,
+    HOLLOW,
+    KINDS,
+    SIMILARITY_MAP,
+    STYLES,
+    WIDTH,
+    Style,
+)
 from simprune.plots.disagreement import (
+    PART_WORDS,
+    agreement_halves,
+    calibration_dots,
     conclusions_map,
     convergence_lines,
     detection_dots,
     guide_chart,
     ladder_lines,
     leaderboard_dots,
-    mean_agreement,
-    released_lines,
     scoreboard_map,
     source_bars,
     source_layers,
     svcca_profiles,
 )
-from simprune.plots.effects import footprint, sign_agreement, verdicts
-from simprune.plots.explorer import spectral_layers, spectral_sentence, spectral_table, stored_studies
-from simprune.plots.live import live_cloud, live_plane
-from simprune.plots.methods import SPECTRAL_POINTS, UNCHANGED, spectral_plane, toy_clouds, toy_scores
-from simprune.plots.networks import layer_heatmap, score_dots
+from simprune.plots.effects import (
+    footprint,
+    sign_agreement,
+    verdicts,
+)
+from simprune.plots.explorer import (
+    spectral_layers,
+    spectral_sentence,
+    spectral_table,
+    stored_studies,
+)
+from simprune.plots.live import (
+    live_cloud,
+    live_plane,
+)
+from simprune.plots.methods import (
+    SPECTRAL_POINTS,
+    UNCHANGED,
+    spectral_plane,
+    toy_clouds,
+    toy_scores,
+)
+from simprune.plots.networks import (
+    layer_heatmap,
+    score_dots,
+)
 from simprune.plots.results import (
     company_by_density,
     company_profiles,
@@ -54,6 +85,7 @@ __all__ = [
     "CROSS",
     "HOLLOW",
     "KINDS",
+    "PART_WORDS",
     "SIMILARITY_MAP",
     "SPECTRAL_POINTS",
     "STUDY_STYLES",
@@ -62,6 +94,8 @@ __all__ = [
     "VARIANT_STYLES",
     "WIDTH",
     "Style",
+    "agreement_halves",
+    "calibration_dots",
     "company_by_density",
     "company_profiles",
     "conclusions_map",
@@ -76,10 +110,8 @@ __all__ = [
     "leaderboard_dots",
     "live_cloud",
     "live_plane",
-    "mean_agreement",
     "measure_agreement",
     "performance",
-    "released_lines",
     "retraining_accuracy",
     "retraining_profiles",
     "retraining_similarity",

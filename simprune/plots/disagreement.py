@@ -16,20 +16,15 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune import analysis
-from simprune.analysis import LADDER, densities, nearest_level
+from simprune.analysis import LADDER, densities, layers_in, nearest_level
 from simprune.findings import (
     CORRECTION_WORDS,
     NOT_COMPUTED,
-    PER_CENT,
-    SHARE_WORDS,
     TEST_TITLES,
     detection_summary,
     guide_points,
-    released_scores,
     scoreboard,
-    source_table,
 )
-from simprune.findings import mean_agreement as mean_matrix
 from simprune.measures import MEASURES
 from simprune.plots.common import (
     AGREEMENT_MAP,
@@ -39,10 +34,11 @@ from simprune.plots.common import (
     SIMILARITY_MAP,
     STYLES,
     WIDTH,
+    Style,
     layer_axis,
     new_figure,
 )
-from simprune.tables import percent, title
+from simprune.tables import PER_CENT, percent, title
 
 if TYPE_CHECKING:
     from simprune.results import Results
@@ -52,22 +48,31 @@ Studies = Mapping[str, "Results"]
 # Main effects are saturated, what takes several choices together is pale: ground and colour of the numbers on it.
 PART_COLOURS = {
     "measure": ("#5b5b5b", "white"),
-    "view": ("#0077bb", "white"),
-    "correction": ("#b8690f", "white"),
+    "view": ("#33658a", "white"),
+    "correction": ("#bc6c25", "white"),
     "interactions": ("#c9b8dd", "#1a1a1a"),
     "residual": ("#e6e6e6", "#1a1a1a"),
 }
-SCALE_LOOKS = {"value": ("as it is", "none", 7.5), "sibling": ("against siblings", "#1a1a1a", 4.5)}
 # Who is drawn by `svcca_profiles`: words and look.
 PROFILE_LINES: Mapping[str, tuple[str, Mapping]] = {
     "pruned": ("pruned", {"marker": "o"}),
     "twin": ("its twin, no weight lost", {"marker": "o", "mfc": "white", "linewidth": 1}),
     "sibling": ("another seed", {"linestyle": "--", "linewidth": 1.2}),
 }
+# The parts of the analysis of variance, in the order of figures and tables.
+PART_WORDS = {
+    "measure": "the measure",
+    "view": "the view",
+    "correction": "the number of inputs",
+    "interactions": "two of them together",
+    "residual": "all three together",
+}
+SCALE_LOOKS = {"value": ("as it is", "none", 7.5), "sibling": ("on its own scale", "#1a1a1a", 4.5)}
 VIEW_MARKERS = {"flatten": "o", "channels": "s", "pooled": "^"}
 CORRECTION_COLOURS = {"none": "#08306b", "chance": "#d55e00", "debiased": "#4c9a2a"}
+PRUNED, TWIN, SIBLING = Style("#08306b", "o"), Style("#7a7a7a", "^"), Style("#a98300", "s")
 CHANCE = {"color": "#8a8a8a", "linewidth": 0.9, "linestyle": (0, (5, 4))}
-MOST_LINES = 8  # lines that can be told apart in one panel
+MOST_LINES = 6  # lines that can be told apart in one panel
 
 
 def _absent(height: float = 1.2) -> Figure:
@@ -86,51 +91,85 @@ def _measure_axis(axes: Axes, measures: list[str]) -> None:
 # How much ---------------------------------------------------------------------------------------------------
 
 
-def mean_agreement(studies: Studies, view: str = "flatten") -> Figure:
-    """Kendall's τ between measures, mean over studies, measures that agree side by side; a cross: no τ."""
-    agreement = mean_matrix(studies, view)
-    names = [title(measure) for measure in agreement.index]
-    with new_figure(WIDTH, 0.92 * WIDTH) as (figure, notes):
+def calibration_dots(table: pd.DataFrame) -> Figure:
+    """One layer at one density by every measure: as it is, with what its scale rests on, and on that scale.
+
+    `table`: rows of `analysis.calibration`, with or without the twin. Large marks: means over seeds; small ones: seeds.
+    """
+    means = table.drop(columns="layer").groupby("measure").mean().dropna(subset="calibrated").sort_values("value")
+    panels = {"value": ("pruned", PRUNED), "twin": ("trained on, not pruned", TWIN)}
+    panels = {column: look for column, look in panels.items() if column in means}
+    with new_figure(height=0.24 * len(means) + 1.5) as (figure, _):
+        left, right = figure.subplots(1, 2, sharey=True)
+        rows = np.arange(len(means))
+        left.hlines(rows, means["sibling"], 1, color="#d9d9d9", linewidth=4, zorder=1)
+        left.plot(means["floor"], rows, "|", color="#4d4d4d", ms=8, label="inputs shuffled")
+        left.plot(means["sibling"], rows, SIBLING.marker, mfc="white", mec=SIBLING.colour, ms=5, label="another seed")
+        for place in (0, 1):
+            right.axvline(place, color=SIBLING.colour if place == 0 else "#1a1a1a", linewidth=1, zorder=1)
+        for column, (words, style) in panels.items():
+            calibrated = "calibrated" if column == "value" else "twin_calibrated"
+            left.plot(means[column], rows, style.marker, color=style.colour, ms=5.5, label=words)
+            right.plot(means[calibrated], rows, style.marker, color=style.colour, ms=5.5)
+            for _, seed in table.groupby("seed"):
+                small = seed.set_index("measure")[calibrated].reindex(means.index)
+                right.plot(small, rows, style.marker, color=style.colour, ms=2.5, alpha=0.5)
+        _measure_axis(left, list(means.index))
+        left.set_xlim(min(-0.03, means["floor"].min() - 0.03), 1.03)
+        left.set_title("as it is", loc="left")
+        right.set_title("on its own scale", loc="left")
+        right.set_xticks([0, 1], ["another\nseed", "itself"])
+        right.set_xlim(min(-0.55, right.get_xlim()[0]), 1.1)
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def agreement_halves(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
+    """Kendall's τ between measures: below the diagonal as they are, above it on the scale of siblings; cross: none."""
+    order = list(analysis.clustered(after).index)
+    before, after = before.loc[order, order], after.loc[order, order]
+    upper = np.triu(np.ones(after.shape, bool), 1)
+    values = np.where(upper, after, before).astype(float)
+    np.fill_diagonal(values, np.nan)
+    names = [title(measure) for measure in order]
+    with new_figure(WIDTH, 0.95 * WIDTH) as (figure, notes):
         axes = figure.add_subplot()
         seaborn.heatmap(
-            agreement.set_axis(names).set_axis(names, axis=1),
+            pd.DataFrame(values, index=names, columns=names),
             ax=axes,
             cmap=AGREEMENT_MAP,
             vmin=-1,
             vmax=1,
             square=True,
             linewidths=0.6,
-            annot=np.array([[f"{10 * value:.0f}".replace("-", "−") for value in row] for row in agreement.to_numpy()])
-            if agreement.notna().all(axis=None)
-            else False,
+            annot=np.array([["" if np.isnan(v) else f"{10 * v:.0f}".replace("-", "−") for v in row] for row in values]),
             fmt="",
             annot_kws={"size": 6.5},
             cbar_kws={"label": "Kendall's τ (in cells: tenths)", "shrink": 0.6, "aspect": 30},
         )
         axes.grid(False)
-        for row, column in np.argwhere(agreement.isna().to_numpy()):
-            axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
-            notes.add(CROSS)
+        for row, column in np.argwhere(np.isnan(values)):
+            if row != column:
+                axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
+                notes.add(CROSS)
+        axes.plot([0, len(names)], [0, len(names)], color="#4d4d4d", linewidth=0.8)
         axes.tick_params(length=0, labelsize=7.5)
         axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=55, ha="right", rotation_mode="anchor")
         axes.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
-        axes.set(xlabel="", ylabel="")
+        axes.set(xlabel="below the diagonal: as they are", ylabel="")
+        axes.set_title("above the diagonal: on their own scales", loc="right")
         if notes:
             figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
     return figure
 
 
-def conclusions_map(studies: Studies, view: str = "flatten", density: float = 0.1) -> Figure:
-    """What each measure concludes of the first study: the least similar layer, and where similarity falls.
+def conclusions_map(results: "Results", answers: Mapping[str, pd.DataFrame]) -> Figure:
+    """What each measure concludes of a study: the least similar layer, and where similarity falls.
 
-    Rings: scores as they are; dots: on the scale of siblings.
+    `answers`: `analysis.conclusions` by scale. Rings: scores as they are; dots: on the scale of siblings.
     """
-    results = next(iter(studies.values()))
-    scales = [scale for scale in SCALE_LOOKS if scale == "value" or "sibling" in set(results.similarity["reference"])]
-    answers = {scale: analysis.conclusions(results, view, density, scale) for scale in scales}
     measures = list(answers["value"].index)
-    scores = results.similarity[results.similarity["layer_index"] >= 0]
-    layers = scores.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
+    layers = layers_in(results.similarity[results.similarity["layer_index"] >= 0])
     shares = densities(results)
     never = float(shares.min()) / 1.9
     with new_figure(height=0.21 * len(measures) + 1.5) as (figure, _):
@@ -163,22 +202,32 @@ def conclusions_map(studies: Studies, view: str = "flatten", density: float = 0.
 # Where from -------------------------------------------------------------------------------------------------
 
 
-def source_bars(studies: Studies) -> Figure:
-    """Share of each part in the spread of scores: a bar for values and one for ranks of each study."""
-    table = source_table(studies)
-    rows = [(study, what) for study in studies for what in ("values", "ranks")]
-    with new_figure(height=0.36 * len(rows) + 1.3) as (figure, _):
-        axes = figure.add_subplot()
-        for place, (study, what) in enumerate(rows):
-            shares = table[(table["study"] == study) & (table["what"] == what)].set_index("source")["share"]
-            _stack(axes.barh, [place], pd.DataFrame([shares]), axes)
-        axes.set_yticks(range(len(rows)), [f"{study}\n{what}" for study, what in rows])
-        axes.set_xlim(0, 1)
-        axes.invert_yaxis()
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}{PER_CENT}"))
-        axes.set_xlabel("share of the spread between scores of one layer and level")
-        axes.grid(axis="y", visible=False)
-        _part_legend(figure, table["source"].unique())
+def source_bars(shares: pd.DataFrame) -> Figure:
+    """Share of each part in the spread of scores, study by study: above in layers with positions, below in the others.
+
+    `shares`: columns study, what, positions, source, share. In layers without positions ranks are not drawn: all views
+    have one value there.
+    """
+    kinds = {True: "layers with positions: a view to choose", False: "layers without: all views are one"}
+    rows = shares[["study", "what", "positions"]].drop_duplicates()
+    rows = {kind: rows[(rows["positions"] == kind) & (kind | (rows["what"] == "values"))] for kind in kinds}
+    rows = {kind: found for kind, found in rows.items() if len(found)}
+    heights = [len(found) for found in rows.values()]
+    with new_figure(height=0.31 * sum(heights) + 1.7) as (figure, _):
+        grid = figure.subplots(len(rows), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+        for axes, (kind, found) in zip(grid, rows.items(), strict=True):
+            for place, row in enumerate(found.itertuples()):
+                chosen = shares[(shares["study"] == row.study) & (shares["what"] == row.what)]
+                chosen = chosen[chosen["positions"] == kind].set_index("source")["share"]
+                _stack(axes.barh, [place], pd.DataFrame([chosen]), axes)
+            axes.set_yticks(range(len(found)), [f"{row.study}, {row.what}" for row in found.itertuples()])
+            axes.set_title(kinds[kind], loc="left")
+            axes.set_xlim(0, 1)
+            axes.invert_yaxis()
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}{PER_CENT}"))
+            axes.grid(axis="y", visible=False)
+        axes.set_xlabel("share of the spread")
+        _part_legend(figure, shares["source"].unique())
     return figure
 
 
@@ -186,7 +235,7 @@ def _stack(bar, places: list[float], shares: pd.DataFrame, axes: Axes) -> None:
     """Bars of shares end to end, those above 7 % with their number."""
     start = np.zeros(len(shares))
     horizontal = bar.__name__ == "barh"
-    for part in (name for name in SHARE_WORDS if name in shares):
+    for part in (name for name in PART_WORDS if name in shares):
         share = shares[part].fillna(0).to_numpy(float)
         ground, ink = PART_COLOURS[part]
         begin = {"left" if horizontal else "bottom": start}
@@ -200,19 +249,20 @@ def _stack(bar, places: list[float], shares: pd.DataFrame, axes: Axes) -> None:
 
 def _part_legend(figure: Figure, parts) -> None:
     handles = [
-        Patch(color=PART_COLOURS[name][0], label=words) for name, words in SHARE_WORDS.items() if name in set(parts)
+        Patch(color=PART_COLOURS[name][0], label=words) for name, words in PART_WORDS.items() if name in set(parts)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(3, len(handles)))
 
 
-def source_layers(studies: Studies) -> Figure:
-    """Share of each part layer by layer in the first study: above for values, below for ranks."""
-    name, results = next(iter(studies.items()))
-    table = source_table({name: results}, by_layer=True)
-    layers = table.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
+def source_layers(shares: pd.DataFrame) -> Figure:
+    """Share of each part layer by layer: above for values, below for ranks.
+
+    `shares`: columns layer, layer_index, what, source, share.
+    """
+    layers = layers_in(shares)
     with new_figure(height=4.4) as (figure, _):
         for axes, what in zip(figure.subplots(2, 1, sharex=True), ("values", "ranks"), strict=True):
-            wide = table[table["what"] == what].pivot(index="layer_index", columns="source", values="share")
+            wide = shares[shares["what"] == what].pivot(index="layer_index", columns="source", values="share")
             _stack(axes.bar, list(range(len(wide))), wide.loc[layers.index], axes)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f}{PER_CENT}"))
             axes.set_ylim(0, 1)
@@ -220,38 +270,14 @@ def source_layers(studies: Studies) -> Figure:
             axes.grid(axis="x", visible=False)
         layer_axis(axes, layers)
         figure.supylabel("share of the spread", fontsize=9)
-        _part_legend(figure, table["source"].unique())
+        _part_legend(figure, shares["source"].unique())
     return figure
 
 
-def released_lines(studies: Studies, density: float = 0.1) -> Figure:
-    """CKA and NBS right (filled) and as released (hollow, dashed), with SVCCA, along the layers of the first study."""
-    table = released_scores(next(iter(studies.values())), density)
-    if table is None:
+def convergence_lines(means: pd.DataFrame | None) -> Figure:
+    """Score against the number of probe inputs (`analysis.convergence_means`); band: least to greatest draw."""
+    if means is None:
         return _absent()
-    with new_figure(height=3.4) as (figure, _):
-        axes = figure.add_subplot()
-        for column in table:
-            measure = column.removesuffix("_released")
-            style, faulty = STYLES[measure], column != measure
-            look = {"color": style.colour, "marker": style.marker, "mfc": "none" if faulty else style.colour}
-            look["linestyle"] = (0, (4, 3)) if faulty else "-"
-            axes.plot(
-                range(len(table)), table[column], **look, label=title(measure) + (", as released" if faulty else "")
-            )
-        axes.axhline(0, color="#8a8a8a", linewidth=0.8)
-        layer_axis(axes, pd.Series(table.index))
-        axes.set_ylabel("similarity to the dense network")
-        figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
-def convergence_lines(studies: Studies) -> Figure:
-    """Score against the number of probe inputs, mean over layers, sparsest level drawn for; band: least to greatest."""
-    table = analysis.convergence(next(iter(studies.values())))
-    if table is None:
-        return _absent()
-    means = analysis.convergence_means(table)
     names = [name for name in MEASURES if name in set(means["measure"])]
     groups = [list(group) for group in np.array_split(names, -(-len(names) // MOST_LINES))]
     with new_figure(height=2.1 * len(groups) + 0.3) as (figure, _):
@@ -275,10 +301,8 @@ def convergence_lines(studies: Studies) -> Figure:
     return figure
 
 
-def ladder_lines(studies: Studies, density: float = 0.1) -> Figure:
-    """The measures of the invariance ladder along the layers of the first study, near a density."""
-    results = next(iter(studies.values()))
-    table = analysis.ladder(results, nearest_level(results, density))
+def ladder_lines(table: pd.DataFrame) -> Figure:
+    """The measures of the invariance ladder along the layers of a study (`analysis.ladder`)."""
     with new_figure(height=3.3) as (figure, _):
         axes = figure.add_subplot()
         for measure in LADDER:
