@@ -6,7 +6,7 @@ import planted
 import pytest
 import synthetic
 import torch
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import kendalltau
 
 from simprune import analysis
 from simprune.analysis import clustered, rank_agreement
@@ -122,17 +122,6 @@ def random_study(seed, seeds=(0,), noise=0.0):
     return planted.results(planted.similarity(value, seeds=seeds), seeds=seeds)
 
 
-def test_spearman_is_that_of_scipy(values):
-    other = np.random.default_rng(1).random(LEVELS * LAYERS)
-    found = rank_agreement(scores(nbs=values, svcca=other), "spearman").loc["nbs", "svcca"]
-    assert found == pytest.approx(spearmanr(values[LAYERS:], other[LAYERS:]).statistic)
-
-
-def test_an_unknown_rank_correlation_is_refused(values):
-    with pytest.raises(InputError, match="method"):
-        rank_agreement(scores(nbs=values, svcca=values), "pearson")
-
-
 def test_one_seed_gives_no_interval_over_seeds():
     found = analysis.median_agreement(random_study(0))
     assert np.isfinite(found["median"]) and np.isnan(found["low"]) and np.isnan(found["high"])
@@ -221,6 +210,71 @@ def test_where_chance_is_the_best_nothing_can_be_corrected():
     table = planted.similarity(lambda *place: 1.0)
     results = planted.results(table, {"nulls": planted.nulls(table, 0.999)})
     assert analysis.procedures(results).query("correction == 'chance'")["value"].isna().all()
+
+
+# Each measure on its own scale --------------------------------------------------------------------------------------
+
+
+def differing_by_scale(seeds=(0, 1, 2), noise=0.0):
+    """Measures that say the same, each in units of its own that differ by layer too."""
+
+    def unit(layer, measure):
+        return (0.1 + 0.2 * planted.FAIR.index(measure)) * (1 + (layer == planted.FAIR.index(measure) % 3))
+
+    def value(seed, level, layer, view, measure):
+        change = np.random.default_rng([seed, level, layer]).random()
+        own = np.random.default_rng([seed, level, layer, planted.FAIR.index(measure)]).random()
+        return 1 - unit(layer, measure) * ((1 - noise) * change + noise * own) * 0.4
+
+    dense = planted.similarity(value, seeds=seeds)
+    sibling = planted.similarity(
+        lambda seed, level, layer, view, measure: 1 - 0.5 * unit(layer, measure), seeds=seeds, levels=(0,)
+    )
+    return planted.results(pd.concat([dense, sibling.assign(reference="sibling")]), seeds=seeds)
+
+
+def test_measures_that_differ_by_scale_only_agree_fully_on_their_own_scales():
+    results = differing_by_scale()
+    found = analysis.agreement_by_scale(results)
+    assert found.loc["sibling", "median"] == pytest.approx(1) and found.loc["value", "median"] < 0.9
+    assert found.loc["sibling", "between_measures"] == pytest.approx(0) and found.loc["value", "between_measures"] > 0.3
+    assert list(found["seeds_above"]) == [0, 3]
+    matrix = analysis.mean_agreement(analysis.study_agreement({"a": results}, scale="sibling"))
+    assert np.allclose(matrix, 1)
+
+
+def test_measures_that_differ_in_what_they_say_do_not_agree_on_their_own_scales():
+    found = analysis.agreement_by_scale(differing_by_scale(noise=1.0))
+    assert abs(found.loc["sibling", "median"]) < 0.3
+
+
+def test_another_seed_is_0_and_the_network_itself_is_1_on_the_scale():
+    results = with_siblings(lambda seed, level, *_: {1: 1.0, 2: 0.4, 3: 0.7}.get(level, 0.1), base=0.4)
+    twin = with_siblings(lambda *place: 0.7, base=0.9)
+    results.diagnostics["nulls"] = planted.nulls(results.similarity, 0.05)
+    table = analysis.calibration(results, twin=twin)
+    assert list(table[table["level"] < 4].groupby("level")["calibrated"].mean()) == pytest.approx([1, 0, 0.5])
+    assert np.allclose(table["twin_calibrated"], 0.5) and np.allclose(table["chance"], 0.05)
+
+
+def test_there_is_no_scale_where_another_seed_is_the_network_itself_or_units_must_correspond():
+    results = with_siblings(falling(1), base=1.0)
+    table = results.similarity
+    assert analysis.calibration(results)["calibrated"].isna().all()
+    results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
+    assert "unit_correlation" not in set(analysis.calibration(results)["measure"])
+
+
+def test_scores_that_are_not_there_make_false_disagreement_about_the_least_similar_layer():
+    results = with_siblings(falling(0, dip=0.001))
+    table = results.similarity
+    table.loc[(table["measure"] == "nbs") & (table["layer_index"] == 0), "status"] = synthetic.DEGENERATE
+    at = analysis.calibration(results).query("level == 3")
+    assert list(analysis.least_layers(at).value_counts()) == [4, 1]
+    assert set(analysis.least_layers(at, shared=True)) == {planted.LAYERS[1]}
+    counted = analysis.least_layer_answers(at)
+    assert counted.tolist() == [3, 2, 2, 1, 1]
+    assert analysis.least_layer_answers(at, ["svcca", "pwcca"]).tolist() == [3, 3, 1, 1, 1]
 
 
 # Conclusions --------------------------------------------------------------------------------------------------------
@@ -418,16 +472,6 @@ def test_overall_a_cell_counts_by_its_spread():
     assert overall["measure"] > 0.99 and overall.sum() == pytest.approx(1)
 
 
-def test_a_factor_with_its_interactions_takes_them_along():
-    table = full(view=[0, 1, 2])
-    table["value"] *= table["measure"]
-    overall = analysis.overall_shares(analysis.variance_shares(table, FACTORS, ["cell"])).set_index("source")
-    interaction = overall.loc["view × measure", "share"]
-    assert interaction > 0.1
-    together = overall.loc["view", "share"] + interaction
-    assert overall.loc["view", "with_interactions"] == pytest.approx(together)
-
-
 def test_intervals_over_seeds_hold_the_shares_of_single_seeds_at_their_ends():
     rng = np.random.default_rng(0)
     tables = []
@@ -468,12 +512,6 @@ def only_finite_samples(seed):
     return planted.noise(60, 24, 1, 1, seed=seed), planted.noise(60, 24, 1, 1, seed=seed + 50)
 
 
-def only_the_defect(seed):
-    """One representation, far from the origin, with and without a trace of noise."""
-    x = planted.noise(400, 3, 1, 1, seed=seed).abs() + 1
-    return x, x + 0.02 * planted.noise(400, 3, 1, 1, seed=seed + 9)
-
-
 def only_the_spectrum(seed):
     """Two representations that share one direction of great variance and none of the others."""
     raw = planted.noise(600, 11, seed=seed)
@@ -485,59 +523,55 @@ def only_the_spectrum(seed):
 
 @pytest.mark.parametrize(
     "pair, source",
-    [
-        (only_the_view, "view"),
-        (only_finite_samples, "correction"),
-        (only_the_defect, "implementation"),
-        (only_the_spectrum, "measure"),
-    ],
+    [(only_the_view, "view"), (only_finite_samples, "correction"), (only_the_spectrum, "measure")],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_decomposition_names_the_planted_source(pair, source):
-    results = planted.study([pair(seed) for seed in range(2)])
-    if source == "correction":
-        del results.diagnostics["released"]  # the largest canonical direction alone, as released, is biased otherwise
-    shares, factors = analysis.attributed_shares(results)
-    overall = analysis.overall_shares(shares).set_index("source")["share"]
+    shares = analysis.source_shares(planted.study([pair(seed) for seed in range(2)]), views=None)
+    overall = analysis.overall_shares(shares[shares["what"] == "values"]).set_index("source")["share"]
     assert overall.sum() == pytest.approx(1)
-    assert overall[source] > 0.8
-    assert source in factors
-
-
-def test_a_defect_of_two_measures_is_split_by_the_analysis_of_variance_and_not_by_attribution():
-    results = planted.study([only_the_defect(0)])
-    variance = analysis.overall_shares(analysis.source_shares(results)[0]).set_index("source")["share"]
-    assert variance["implementation"] < 0.5 and variance["implementation × measure"] > 0.2
-    attributed = analysis.overall_shares(analysis.attributed_shares(results)[0]).set_index("source")["share"]
-    assert attributed["implementation"] > 0.9
+    assert overall[source] == overall.max() > 0.5
 
 
 def test_sources_without_tables_are_not_told_apart_and_not_named():
     results = planted.results(planted.similarity(lambda seed, level, layer, view, measure: len(view) / 10 + level / 99))
-    shares, factors = analysis.attributed_shares(results)
-    assert factors == ["view", "measure"]
-    assert analysis.overall_shares(shares).set_index("source").loc["view", "share"] == pytest.approx(1)
+    shares = analysis.source_shares(results)
+    assert set(shares["source"]) == {"view", "measure", "view × measure", "residual"}
+    assert analysis.overall_shares(shares, ["what"]).set_index(["what", "source"]).loc[("values", "view"), "share"] == 1
 
 
 def test_ranks_do_not_see_that_measures_have_other_scales():
     def value(seed, level, layer, view, measure):
         return (1 - 0.01 * level - 0.001 * layer) ** (1 + planted.FAIR.index(measure))
 
-    results = planted.results(planted.similarity(value))
-    values, _ = analysis.attributed_shares(results)
-    ranks, _ = analysis.attributed_shares(results, ranks=True)
-    assert values["sum_of_squares"].sum() > 0.1
-    assert ranks["sum_of_squares"].sum() == pytest.approx(0, abs=1e-9)
+    shares = analysis.source_shares(planted.results(planted.similarity(value)))
+    sums = shares.groupby("what")["sum_of_squares"].sum()
+    assert sums["values"] > 0.1 and sums["ranks"] == pytest.approx(0, abs=1e-9)
 
 
-def test_the_defect_is_what_the_released_score_differs_by():
-    table = planted.similarity(lambda *place: 0.9)
-    released = planted.released(table, lambda row: 0.3)
-    scores_, factors = analysis.designed_scores(planted.results(table, {"released": released}))
-    assert factors == ["implementation", "view", "measure"]
-    wrong = scores_[scores_["implementation"] == "as released"].groupby("measure")["value"].agg(["min", "max"])
-    # An NBS without its sum is no score: nothing is said of it.
-    assert np.allclose(wrong.loc["linear_cka"], 0.3) and np.allclose(wrong.drop("linear_cka"), 0.9)
+def test_shares_are_of_the_views_in_which_all_five_measures_have_a_score():
+    """In flatten mean CCA is degenerate in the first layer; with that view, it counts in that layer nowhere."""
+    results = planted.everything()
+    for views, compared in ((analysis.COMMON_VIEWS, 5), (None, 4)):
+        shares = analysis.source_shares(results, views)
+        assert set(shares.loc[shares["layer_index"] == 0, "compared"]) == {compared}
+    before = analysis.source_shares(results)
+    results.similarity = results.similarity[results.similarity["view"] != "flatten"]
+    results.diagnostics["nulls"] = results.diagnostics["nulls"].query("view != 'flatten'")
+    assert np.allclose(before["sum_of_squares"], analysis.source_shares(results)["sum_of_squares"])
+
+
+def test_a_layer_has_positions_if_its_scores_as_they_are_depend_on_the_view():
+    results = planted.everything()
+    assert analysis.layers_with_positions(results) == sorted(planted.LAYERS)
+    table = results.similarity
+    same = table["layer_index"] == 2
+    table.loc[same, "value"] = 1 - 0.01 * table.loc[same, "level"]
+    assert analysis.layers_with_positions(results) == sorted(planted.LAYERS[:2])
+    shares = analysis.source_shares(planted.results(table))
+    assert (shares["positions"] == (shares["layer_index"] < 2)).all()
+    view = shares[(shares["source"] == "view") & (shares["what"] == "values") & ~shares["positions"]]
+    assert np.allclose(view["sum_of_squares"], 0)
 
 
 # Genuine differences and finite samples -----------------------------------------------------------------------------

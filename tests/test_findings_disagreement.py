@@ -9,7 +9,6 @@ from simprune import Experiment, findings
 from simprune.analysis import known_answers
 from simprune.errors import InputError
 from simprune.findings import grounding as claims_of
-from simprune.findings.disagreement import _source_answer
 from simprune.store import SHIPPED, Store
 
 NAME = "LeNet-5 on Fashion-MNIST"
@@ -42,8 +41,6 @@ def every_sentence(studies):
     tests = known_answers.run_tests(studies)
     boards = findings.leaderboards(tests)
     return {
-        **findings.how_much(studies),
-        **{f"from {name}": text for name, text in findings.where_from(studies).items()},
         **{f"known {name}": text for name, text in findings.known_answers(tests, boards).items()},
         **{f"guide {name}": text for name, text in findings.guide_sentences(boards, studies).items()},
     }
@@ -87,66 +84,6 @@ def test_no_sentence_holds_a_number_that_is_not_there(studies, bare):
             assert "nan" not in text.replace("–", "") and text[-1] == "." and text[0] == text[0].upper(), (name, text)
 
 
-def test_missing_tables_are_named(bare):
-    said = findings.where_from(bare)
-    assert said["parts"].startswith(f"For {NAME} implementation and finite samples can't be told apart")
-    for name in ("released_lines", "convergence_lines", "spectral"):
-        assert said[name] == findings.NOT_COMPUTED
-    assert "Tables beyond the scores themselves were not computed" in findings.studies_sentence(bare)
-
-
-def test_few_seeds_are_said_to_give_no_interval(studies, bare):
-    assert "no bootstrap over seeds can be made" in findings.how_much(bare)["intervals"]
-    text = findings.how_much(studies)["intervals"]
-    assert f"the median τ of {NAME.lower()}" in text.lower() and "no bootstrap over seeds can be made for VGG" in text
-
-
-def test_the_headline_counts_the_answers(bare):
-    said = findings.how_much(bare)["headline"]
-    assert "6 measures give one answer" in said  # all made-up measures fall most in the middle
-
-
-def test_the_parts_are_listed_with_their_shares(studies):
-    table = findings.source_table(studies)
-    assert np.allclose(table.groupby(["study", "what"])["share"].sum(), 1)
-    assert (table["share"] >= 0).all()
-    said = findings.where_from(studies)
-    for what in ("values", "ranks"):
-        largest = table[(table["study"] == NAME) & (table["what"] == what)].set_index("source")["share"].idxmax()
-        assert findings.SHARE_WORDS[largest] in said["source_bars"]
-    for part in ("the measure itself", "the view", "the finite number of inputs"):
-        assert part in said["headline"]
-
-
-def test_shares_are_of_the_views_in_which_all_five_measures_have_a_score(studies):
-    """In flatten mean CCA is degenerate in the first layer; with that view, it counts in that layer nowhere."""
-    for views, compared in ((findings.disagreement.COMMON_VIEWS, 5), (None, 4)):
-        shares, _ = findings.disagreement._right_shares(studies[NAME], views=views)
-        first = shares[shares["layer_index"] == 0]
-        assert set(first["compared"]) == {compared}
-    held, without = planted.everything(), planted.everything()
-    for results in (held, without):
-        del results.diagnostics["released"]  # it is of flattened activations, and of some levels
-    without.similarity = without.similarity[without.similarity["view"] != "flatten"]
-    without.diagnostics["nulls"] = without.diagnostics["nulls"].query("view != 'flatten'")
-    one, other = (
-        findings.source_table({NAME: results}).set_index(["what", "source"])["share"].sort_index()
-        for results in (held, without)
-    )
-    assert np.allclose(one, other)
-    said = findings.where_from(studies)["three_views"]
-    assert "in 1 of the 3 layers of" in said and "at most 4 of the five measures" in said
-
-
-def test_a_layer_has_positions_if_its_scores_as_they_are_depend_on_the_view():
-    results = planted.everything()
-    assert findings.disagreement._layers_with_positions(results) != []
-    table = results.similarity
-    same = table["layer_index"] == 2
-    table.loc[same, "value"] = 1 - 0.01 * table.loc[same, "level"]
-    assert planted.LAYERS[2] not in findings.disagreement._layers_with_positions(results)
-
-
 def test_studies_of_which_some_seeds_have_no_diagnostics_are_told(studies):
     results = planted.everything()
     results.experiment.seeds = (0, 1, 2)
@@ -154,80 +91,8 @@ def test_studies_of_which_some_seeds_have_no_diagnostics_are_told(studies):
     assert said.endswith("Tables beyond the scores were computed for one seed only of A on B.")
 
 
-def test_the_answer_names_the_largest_part_of_every_study(studies):
-    table = findings.source_table(studies)
-    one, other = "One on this", "Other on that"
-    shares = {
-        (one, "values"): ("measure", 0.7),
-        (other, "values"): ("view", 0.6),
-        (one, "ranks"): ("view", 0.4),
-        (other, "ranks"): ("view", 0.5),
-    }
-    rows = [
-        {"study": study, "what": what, "source": source, "share": share if source == first else (1 - share) / 3}
-        for (study, what), (first, share) in shares.items()
-        for source in table["source"].unique()
-    ]
-    said = _source_answer(pd.DataFrame(rows)).replace("\xa0", " ")
-    values, ranks = said.split(";")
-    assert "in the measure itself for One on this (70 %) and in the view, the way in which" in values
-    assert "matrix, for Other on that (60 %)" in values
-    assert "in the view in every study (40 % to 50 %)" in ranks
-
-
-def test_the_parts_are_those_of_scores_by_the_right_formulas(studies):
-    for _, results in studies.items():
-        before = findings.source_table({NAME: results})
-        without = planted.results(
-            results.similarity,
-            {name: table for name, table in results.diagnostics.items() if name != "released"},
-            seeds=results.experiment.seeds,
-        )
-        assert np.allclose(before["share"], findings.source_table({NAME: without})["share"])
-
-
-def test_layers_without_positions_leave_nothing_to_the_view():
-    results = planted.everything()
-    table = results.similarity
-    spread = table["view"].map({"flatten": 0.0, "channels": 0.2, "pooled": 0.4})
-    by_measure = table["measure"].map({name: place / 50 for place, name in enumerate(planted.FAIR)}).fillna(0)
-    table["value"] = 0.5 + by_measure + spread.where(table["layer_index"] < 2, 0)
-    bare = planted.results(table)
-    said = findings.where_from({NAME: bare})["positions"].replace("\u00a0", " ")
-    assert "of the spread of values goes to the view alone" in said and said.endswith("100 % goes to the measure.")
-    only = planted.results(table[table["layer_index"] < 2])
-    assert "of one kind" in findings.where_from({NAME: only})["positions"]
-
-
-def test_what_the_released_centring_would_add_is_told_apart_from_the_measures(studies, bare):
-    table = findings.released_shares(studies)
-    assert len(table) == 2 * len(studies) and (table["main"] <= table["with_interactions"]).all()
-    assert findings.released_shares(bare).empty
-    assert findings.where_from(bare)["released_shares"] == findings.NOT_COMPUTED
-    text = findings.where_from(studies)["released_shares"]
-    assert findings.disagreement.share_text(table.loc[(NAME, "values"), "attributed"]) in text
-
-
-def test_shares_have_an_interval_over_three_seeds_and_none_over_one(studies):
-    text = findings.source_text(studies)
-    assert text.loc[(NAME, "ranks")].str.contains(" to ").any()
-    assert not text.loc[("VGG on CIFAR-10", "ranks")].str.contains(" to ").any()
-
-
-def test_text_tables_hold_no_nan(studies, bare, boards, tests):
-    first = next(iter(studies.values()))
+def test_text_tables_hold_no_nan(studies, boards, tests):
     tables = [
-        findings.mean_agreement_table(studies),
-        findings.agreement_interval_table(bare),
-        findings.conclusions_table(studies),
-        findings.distinct_table(bare),
-        findings.source_text(studies, by_layer=True),
-        findings.variance_text(studies),
-        findings.released_shares_text(studies),
-        findings.released_shares_text(bare),
-        findings.released_text(first),
-        findings.convergence_text(first),
-        findings.ladder_text(first),
         findings.scoreboard_table(boards),
         findings.detection_table(tests["detection"]),
         findings.guide(boards, studies),
@@ -239,14 +104,6 @@ def test_text_tables_hold_no_nan(studies, bare, boards, tests):
     for table in tables:
         assert len(table) and table.notna().all(axis=None)
         assert not table.astype(str).map(lambda cell: cell == "nan").any(axis=None)
-
-
-def test_an_answer_is_followed_by_its_support(studies):
-    place = (NAME, "as it is", "NBS"), "Which layer is least similar?"
-    cell = findings.conclusions_table(studies, density=planted.density(planted.LEVELS)).loc[place]
-    assert cell.replace("\u00a0", " ") == "conv2_relu (seeds 100 %, inputs 100 %)"
-    cell = findings.conclusions_table(studies).loc[place]
-    assert cell.replace("\u00a0", " ") == "conv2_relu (seeds 100 %)"  # nothing was drawn at that level
 
 
 # Leaderboards, guide ------------------------------------------------------------------------------------------------

@@ -9,15 +9,6 @@ from simprune import analysis, findings, plots
 from simprune.analysis import known_answers, published
 
 NAME = "LeNet-5 on Fashion-MNIST"
-ABOUT_STUDIES = (
-    plots.mean_agreement,
-    plots.conclusions_map,
-    plots.source_bars,
-    plots.source_layers,
-    plots.released_lines,
-    plots.convergence_lines,
-    plots.ladder_lines,
-)
 
 
 @pytest.fixture(scope="module")
@@ -48,67 +39,94 @@ def words(figure):
     return [text.get_text() for text in figure.texts] + texts
 
 
-@pytest.mark.parametrize("function", ABOUT_STUDIES)
-def test_every_figure_can_be_drawn_with_and_without_diagnostics(function, studies, bare):
+def test_profiles_of_svcca_can_be_drawn_with_and_without_diagnostics(studies, bare):
     for chosen in (studies, bare):
-        function(chosen).canvas.draw()
+        plots.svcca_profiles(chosen).canvas.draw()
 
 
-@pytest.mark.parametrize("function", [plots.released_lines, plots.convergence_lines])
-def test_a_figure_without_its_table_says_so(function, bare):
-    assert any("not computed" in text for text in words(function(bare)))
+def test_a_figure_without_its_table_says_so():
+    assert any("not computed" in text for text in words(plots.convergence_lines(None)))
 
 
-def test_the_agreement_matrix_is_the_mean_over_studies(studies):
-    axes = plots.mean_agreement(studies).axes[0]
-    shown = axes.collections[0].get_array().reshape(-1)
-    assert np.allclose(shown, findings.mean_agreement(studies).to_numpy().ravel())
+def test_the_marks_of_a_scale_are_where_the_table_has_them(studies):
+    table = analysis.calibration(studies[NAME], twin=studies[NAME])
+    table = table[(table["level"] == 3) & (table["layer_index"] == 1)]
+    left, right = plots.calibration_dots(table).axes
+    means = table.groupby("measure")[["value", "calibrated", "sibling", "chance"]].mean().sort_values("value")
+    drawn = {line.get_label(): list(line.get_xdata()) for line in left.lines}
+    assert drawn["another seed"] == list(means["sibling"]) and drawn["chance"] == list(means["chance"])
+    assert drawn["pruned"] == list(means["value"]) == drawn["its twin"]
+    assert any(list(line.get_xdata()) == list(means["calibrated"]) for line in right.lines)
+    plots.calibration_dots(table.drop(columns=["twin", "twin_calibrated"])).canvas.draw()
+
+
+def test_the_agreement_matrix_has_one_scale_on_either_side_of_its_diagonal(studies):
+    before, after = (analysis.mean_agreement(analysis.study_agreement(studies, scale=s)) for s in analysis.SCALES)
+    axes = plots.agreement_halves(before, after).axes[0]
+    shown = axes.collections[0].get_array().reshape(len(after), -1)
+    order = list(analysis.clustered(after).index)
+    for matrix, half in ((before, np.tril_indices(len(order), -1)), (after, np.triu_indices(len(order), 1))):
+        assert np.allclose(shown[half], matrix.loc[order, order].to_numpy()[half])
+
+
+def conclusions_of(results):
+    return {scale: analysis.conclusions(results, scale=scale) for scale in analysis.SCALES}
 
 
 def test_each_measure_has_its_least_similar_layer_marked_on_both_scales(studies):
-    left, right = plots.conclusions_map(studies).axes
-    answers = analysis.conclusions(studies[NAME], scale="value")
-    rings, dots = (line for line in left.lines if len(line.get_xdata()) == len(answers))
-    assert [planted.LAYERS[int(place)] for place in rings.get_xdata()] == list(answers["least_layer"])
-    assert len(dots.get_xdata()) == len(answers)
+    answers = conclusions_of(studies[NAME])
+    left, right = plots.conclusions_map(studies[NAME], answers).axes
+    rings, dots = (line for line in left.lines if len(line.get_xdata()) == len(answers["value"]))
+    assert [planted.LAYERS[int(place)] for place in rings.get_xdata()] == list(answers["value"]["least_layer"])
+    assert len(dots.get_xdata()) == len(answers["value"])
     assert "never" in [label.get_text() for label in right.get_xticklabels()]
 
 
-def test_a_measure_without_an_answer_against_siblings_has_one_as_it_is(studies):
+def test_a_measure_without_an_answer_against_siblings_has_one_as_it_is():
     results = planted.everything()
     table = results.similarity
     results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
-    left, _ = plots.conclusions_map({NAME: results}).axes
-    measures = len(analysis.conclusions(results, scale="value"))
-    rings, dots = (line for line in left.lines if len(line.get_xdata()) == measures)
+    answers = conclusions_of(results)
+    left, _ = plots.conclusions_map(results, answers).axes
+    rings, dots = (line for line in left.lines if len(line.get_xdata()) == len(answers["value"]))
     assert np.isfinite(rings.get_xdata()).all() and np.isnan(dots.get_xdata()).sum() == 1
 
 
+def parts_of(studies, *by):
+    parts = {name: analysis.seed_intervals(analysis.source_shares(results), by) for name, results in studies.items()}
+    return pd.concat(parts, names=["study"]).reset_index("study")
+
+
 def test_the_bars_of_sources_add_up_to_the_whole(studies):
-    axes = plots.source_bars(studies).axes[0]
+    axes, *_ = plots.source_bars(parts_of(studies, "what", "positions")).axes
     widths = {}
     for bar in axes.patches:
         widths.setdefault(round(bar.get_y() + bar.get_height() / 2), []).append(bar.get_width())
     assert len(widths) == 2 * len(studies)
     assert all(sum(parts) == pytest.approx(1) for parts in widths.values())
-    assert {len(parts) for parts in widths.values()} == {len(findings.SHARE_WORDS)}
+    assert {len(parts) for parts in widths.values()} == {len(plots.PART_WORDS)}
 
 
 def test_sources_that_could_not_be_told_apart_are_not_in_the_legend(bare):
-    [legend] = plots.source_bars(bare).legends
+    [legend] = plots.source_bars(parts_of(bare, "what", "positions")).legends
     shown = [text.get_text() for text in legend.get_texts()]
-    assert shown == [findings.SHARE_WORDS[part] for part in ("measure", "view", "interactions", "residual")]
+    assert shown == [plots.PART_WORDS[part] for part in ("measure", "view", "interactions", "residual")]
 
 
 def test_layers_of_the_sources_stand_in_network_order(studies):
-    axes = plots.source_layers(studies).axes[-1]
+    axes = plots.source_layers(parts_of({NAME: studies[NAME]}, "what", "layer_index", "layer")).axes[-1]
     assert [label.get_text().replace("\n", "_") for label in axes.get_xticklabels()] == list(planted.LAYERS)
 
 
-def test_released_scores_are_hollow_and_dashed(studies):
-    axes = plots.released_lines(studies).axes[0]
-    hollow = [line.get_label() for line in axes.lines if line.get_markerfacecolor() == "none"]
-    assert hollow == ["Linear CKA, as released", "NBS, as released"]
+def test_no_panel_of_the_numbers_of_inputs_has_more_lines_than_can_be_told_apart(studies):
+    means = analysis.convergence_means(analysis.convergence(studies[NAME]))
+    panels = plots.convergence_lines(means).axes
+    assert sum(len(axes.lines) for axes in panels) == means["measure"].nunique()
+    assert max(len(axes.lines) for axes in panels) <= 6
+
+
+def test_the_ladder_has_a_line_for_each_step(studies):
+    assert len(plots.ladder_lines(analysis.ladder(studies[NAME], 3)).axes[0].lines) == len(analysis.LADDER)
 
 
 def test_the_scoreboard_has_a_cell_or_a_cross_for_each_measure_and_test(boards):

@@ -122,7 +122,7 @@ def has_siblings(measure: str) -> bool:
 def calibration(results: "Results", view: str = "flatten", twin: "Results | None" = None) -> pd.DataFrame:
     """Scores against the dense network, and the marks of the scale on which each can be read.
 
-    Columns: seed, level, density, layer, layer_index, measure; `value`, as a similarity; `floor`, what shuffled inputs
+    Columns: seed, level, density, layer, layer_index, measure; `value`, as a similarity; `chance`, what shuffled inputs
     leave of it; `sibling`, how similar the dense networks of two seeds are by it in that layer; and `calibrated`,
     (value − sibling)/(1 − sibling): 1 is the dense network itself, 0 as far away as an independent training run. With
     the results of the run that lost no weight, `twin` and `twin_calibrated` are its scores at the same level. NaN where
@@ -141,11 +141,11 @@ def calibration(results: "Results", view: str = "flatten", twin: "Results | None
     table = table.merge(base[[*keys, "sibling"]], on=keys, how="left")
     nulls = diagnostic(results, "nulls")
     if nulls is None:
-        table["floor"] = np.nan
+        table["chance"] = np.nan
     else:
         nulls = nulls[(nulls["reference"] == "dense") & (nulls["view"] == view)]
-        floor = nulls.assign(floor=as_similarity(nulls["measure"], nulls["null"]))
-        table = table.merge(floor[[*keys, "level", "floor"]], on=[*keys, "level"], how="left")
+        chance = nulls.assign(chance=as_similarity(nulls["measure"], nulls["null"]))
+        table = table.merge(chance[[*keys, "level", "chance"]], on=[*keys, "level"], how="left")
     room = (1 - table["sibling"]).where(lambda gap: gap > LEAST_ROOM)
     table["calibrated"] = (table["value"] - table["sibling"]) / room
     if twin is not None:

@@ -38,7 +38,7 @@ from simprune.plots.common import (
     layer_axis,
     new_figure,
 )
-from simprune.tables import PER_CENT, percent, title
+from simprune.tables import PER_CENT, WHO_WORDS, percent, title
 
 if TYPE_CHECKING:
     from simprune.results import Results
@@ -97,14 +97,16 @@ def calibration_dots(table: pd.DataFrame) -> Figure:
     `table`: rows of `analysis.calibration`, with or without the twin. Large marks: means over seeds; small ones: seeds.
     """
     means = table.drop(columns="layer").groupby("measure").mean().dropna(subset="calibrated").sort_values("value")
-    panels = {"value": ("pruned", PRUNED), "twin": ("trained on, not pruned", TWIN)}
+    panels = {"value": (WHO_WORDS["pruned"], PRUNED), "twin": (WHO_WORDS["twin"], TWIN)}
     panels = {column: look for column, look in panels.items() if column in means}
     with new_figure(height=0.24 * len(means) + 1.5) as (figure, _):
         left, right = figure.subplots(1, 2, sharey=True)
         rows = np.arange(len(means))
         left.hlines(rows, means["sibling"], 1, color="#d9d9d9", linewidth=4, zorder=1)
-        left.plot(means["floor"], rows, "|", color="#4d4d4d", ms=8, label="inputs shuffled")
-        left.plot(means["sibling"], rows, SIBLING.marker, mfc="white", mec=SIBLING.colour, ms=5, label="another seed")
+        left.plot(means["chance"], rows, "|", color="#4d4d4d", ms=8, label=WHO_WORDS["chance"])
+        left.plot(
+            means["sibling"], rows, SIBLING.marker, mfc="white", mec=SIBLING.colour, ms=5, label=WHO_WORDS["sibling"]
+        )
         for place in (0, 1):
             right.axvline(place, color=SIBLING.colour if place == 0 else "#1a1a1a", linewidth=1, zorder=1)
         for column, (words, style) in panels.items():
@@ -115,7 +117,7 @@ def calibration_dots(table: pd.DataFrame) -> Figure:
                 small = seed.set_index("measure")[calibrated].reindex(means.index)
                 right.plot(small, rows, style.marker, color=style.colour, ms=2.5, alpha=0.5)
         _measure_axis(left, list(means.index))
-        left.set_xlim(min(-0.03, means["floor"].min() - 0.03), 1.03)
+        left.set_xlim(min(-0.03, means["chance"].min() - 0.03), 1.03)
         left.set_title("as it is", loc="left")
         right.set_title("on its own scale", loc="left")
         right.set_xticks([0, 1], ["another\nseed", "itself"])
