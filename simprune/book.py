@@ -497,7 +497,7 @@ def named_figures(notebook: NotebookNode) -> dict[str, bytes]:
 
 def write_provenance(executed: Sequence[Path], root: Path) -> Path:
     """Write the page that says how each result that comes with the book and each executed notebook was made."""
-    from simprune.findings import shipped_results
+    from simprune.provenance import shipped_results
 
     rows = []
     for path in executed:

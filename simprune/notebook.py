@@ -15,7 +15,7 @@ import pandas as pd
 from IPython.display import display
 
 from simprune import studies as study_table
-from simprune.analysis import Claim
+from simprune.analysis import WAYS, Claim
 from simprune.data import DATASETS
 from simprune.errors import InputError
 from simprune.experiment import Experiment
@@ -89,6 +89,12 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
         return None
     same = found.provenance["data"]["fingerprint"] == results.provenance["data"]["fingerprint"]
     return _remembered(found) if same else None
+
+
+def ways(results: Results, store: str | PathLike | None = None) -> dict[str, Results]:
+    """The stored results of each way of pruning and retraining, by the names of `analysis.WAYS`; "pruned" are these."""
+    found = {name: results if name == "pruned" else beside(results, store, **way.changes) for name, way in WAYS.items()}
+    return {name: those for name, those in found.items() if those is not None}
 
 
 def studies(which: Iterable[Sequence] | None = None, *, store: str | PathLike | None = None) -> dict[str, Results]:

@@ -50,7 +50,9 @@ Form = Callable[[Any], str]
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number with that many significant digits: "0.0123", "1,240"."""
+    """A number with that many significant digits: "0.0123", "1,240"; a whole one, such as a count, with all."""
+    if isinstance(value, int | np.integer):
+        return f"{value:,}".replace("-", MINUS)
     value = float(value)
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"

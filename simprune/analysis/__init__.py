@@ -2,9 +2,11 @@
 
 `scores` puts every measure on one footing, `agreement` compares the orders that measures give, `conclusions` the
 answers that they lead to, `sources` splits the spread of their scores over its sources, `known_answers` holds tests of
-measures whose right answer is known, `summaries` chooses scores and sums them up, and `claims` what is said of them.
+measures whose right answer is known, `retraining` sets the ways of pruning and retraining side by side and `across` the
+studies, `summaries` chooses scores and sums them up, and `claims` what is said of them.
 """
 
+from simprune.analysis.across import Across, across_studies, fall_density, first_to_turn, least_similar, pair_agreement
 from simprune.analysis.agreement import (
     FEWEST_SEEDS,
     agreement_between_studies,
@@ -54,6 +56,21 @@ from simprune.analysis.one_study import (
     statuses,
     unfinished_gain,
     widest,
+)
+from simprune.analysis.retraining import (
+    RENDA_DENSITY,
+    RENDA_FINETUNE,
+    RENDA_NEAR,
+    WAYS,
+    Way,
+    by_measures,
+    differences,
+    from_dense,
+    gaps,
+    in_every_layer,
+    is_convolutional,
+    rewinding,
+    way_accuracies,
 )
 from simprune.analysis.scores import (
     COPIES,

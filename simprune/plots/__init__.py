@@ -68,15 +68,14 @@ from simprune.plots.results import (
     similarity_by_density,
     similarity_heatmaps,
 )
+from simprune.plots.retraining import (
+    accuracy_of_ways,
+    nearness_of_ways,
+)
 from simprune.plots.studies import (
     STUDY_STYLES,
-    VARIANT_STYLES,
-    retraining_accuracy,
-    retraining_profiles,
-    retraining_similarity,
     studies_accuracy,
     studies_agreement,
-    studies_fall,
     studies_layers,
 )
 
@@ -91,9 +90,9 @@ __all__ = [
     "STUDY_STYLES",
     "STYLES",
     "UNCHANGED",
-    "VARIANT_STYLES",
     "WIDTH",
     "Style",
+    "accuracy_of_ways",
     "agreement_halves",
     "calibration_dots",
     "company_by_density",
@@ -111,10 +110,8 @@ __all__ = [
     "live_cloud",
     "live_plane",
     "measure_agreement",
+    "nearness_of_ways",
     "performance",
-    "retraining_accuracy",
-    "retraining_profiles",
-    "retraining_similarity",
     "score_dots",
     "scoreboard_map",
     "sign_agreement",
@@ -129,7 +126,6 @@ __all__ = [
     "stored_studies",
     "studies_accuracy",
     "studies_agreement",
-    "studies_fall",
     "studies_layers",
     "svcca_profiles",
     "toy_clouds",

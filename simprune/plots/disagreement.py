@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune import analysis
-from simprune.analysis import LADDER, densities, layers_in, nearest_level
+from simprune.analysis import LADDER, densities, layers_in
 from simprune.findings import (
     CORRECTION_WORDS,
     NOT_COMPUTED,

@@ -4,11 +4,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from simprune.analysis import WAYS
 from simprune.experiment import Experiment
-from simprune.findings.common import counted, duration, listed
-from simprune.findings.retraining import VARIANTS
-from simprune.findings.studies import command, study_title
 from simprune.store import TABLES, Store
+from simprune.tables import counted, duration, listed
 
 SHORT = 12  # digits of a checksum that are shown; the file beside the tables has all of them
 
@@ -29,9 +28,9 @@ def shipped_results(folder: Path, pages: Collection[str] = (), above: str = ".."
 def _section(place: Store, experiment: Experiment, linked: str, pages: Collection[str]) -> str:
     name, page = experiment.name, f"{experiment.architecture}_{experiment.dataset}"
     made = {seed: _provenance(place, experiment, seed) for seed in experiment.seeds}
-    said = [f"Made by `{command(experiment)}`"]
-    if not _variant(experiment) and page in pages:
-        said.append(f"shown on [{study_title(experiment)}]({page}.ipynb)")
+    said = [f"Made by `{experiment.command}`"]
+    if not _way(experiment) and page in pages:
+        said.append(f"shown on [{experiment.title}]({page}.ipynb)")
     said.append(f"kept in `book/results/{name}`")
     lines = [f"### {_heading(experiment)}", f"{listed(said)}. {_versions(made)}"]
     rows = ["| seed | computed on | SHA-256 of the tables |", "|---|---|---|"]
@@ -45,18 +44,18 @@ def _provenance(place: Store, experiment: Experiment, seed: int) -> Mapping[str,
     return found[0].provenance if found else None
 
 
-def _variant(experiment: Experiment) -> str:
+def _way(experiment: Experiment) -> str:
     """What is unusual about how the networks of an experiment were pruned and retrained, in words; "" for nothing."""
     usual = Experiment(experiment.architecture, experiment.dataset, profile=experiment.profile)
-    words = {usual.replace(**changes).key: name for name, changes in VARIANTS.values()}
+    words = {usual.replace(**way.changes).key: way.title for way in WAYS.values()}
     if experiment.key == usual.key:
         return ""
     seeds = f"--seeds {','.join(map(str, experiment.seeds))}"
-    return words.get(experiment.key, f"`{command(experiment).partition(seeds)[2].strip()}`")
+    return words.get(experiment.key, f"`{experiment.command.partition(seeds)[2].strip()}`")
 
 
 def _heading(experiment: Experiment) -> str:
-    return ", ".join(filter(None, [study_title(experiment), f"profile {experiment.profile}", _variant(experiment)]))
+    return ", ".join(filter(None, [experiment.title, f"profile {experiment.profile}", _way(experiment)]))
 
 
 def _versions(made: Mapping[int, Mapping[str, Any] | None]) -> str:

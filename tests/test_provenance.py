@@ -5,8 +5,8 @@ import re
 import pytest
 import synthetic
 
-from simprune import findings
 from simprune.experiment import Experiment
+from simprune.provenance import shipped_results
 from simprune.store import SHIPPED, TABLES, SeedResult, Store
 
 STUDY = Experiment("lenet5", "fashion_mnist_mini")
@@ -31,11 +31,11 @@ def section(text, heading):
 
 
 def test_every_experiment_has_a_section_with_its_command_and_a_row_for_each_seed(folder):
-    text = findings.shipped_results(folder)
+    text = shipped_results(folder)
     assert text.count("### ") == 1 + len(OTHERS)
     for experiment, _ in Store(folder, shipped=None).stored():
-        assert f"`{findings.command(experiment)}`" in text and f"`book/results/{experiment.name}`" in text
-    title = findings.study_title(STUDY)
+        assert f"`{experiment.command}`" in text and f"`book/results/{experiment.name}`" in text
+    title = STUDY.title
     assert len(re.findall(r"^\| \d", section(text, f"{title}, profile quick"), re.MULTILINE)) == 2
     assert section(text, f"{title}, profile quick, fine-tuning")
     assert section(text, f"{title}, profile quick, `--rate 0.5`")
@@ -43,7 +43,7 @@ def test_every_experiment_has_a_section_with_its_command_and_a_row_for_each_seed
 
 def test_a_row_has_the_device_the_time_the_commit_and_the_checksums(folder):
     made = Store(folder, shipped=None).read_seed(STUDY, 1)[0].provenance
-    text = section(findings.shipped_results(folder), f"{findings.study_title(STUDY)}, profile quick")
+    text = section(shipped_results(folder), f"{STUDY.title}, profile quick")
     [row] = re.findall(r"^\| 1 \|.*", text, re.MULTILINE)
     for piece in (made["device"], "2 threads", made["start"][:10], "`111111111111`"):
         assert piece in row
@@ -54,30 +54,30 @@ def test_a_row_has_the_device_the_time_the_commit_and_the_checksums(folder):
 
 
 def test_links_lead_to_the_records(folder):
-    links = re.findall(r"\]\(\.\./([^)]+)\)", findings.shipped_results(folder))
+    links = re.findall(r"\]\(\.\./([^)]+)\)", shipped_results(folder))
     assert len(links) == 2 + len(OTHERS)
     assert all((folder.parent / link).is_file() for link in links)
 
 
 def test_the_page_of_a_study_is_linked_where_there_is_one(folder):
     link = "](lenet5_fashion_mnist_mini.ipynb)"
-    assert link not in findings.shipped_results(folder)
-    assert findings.shipped_results(folder, pages=["lenet5_fashion_mnist_mini"]).count(link) == 1
+    assert link not in shipped_results(folder)
+    assert shipped_results(folder, pages=["lenet5_fashion_mnist_mini"]).count(link) == 1
 
 
 def test_files_that_are_not_what_was_written_are_not_passed_off_as_results(folder):
     [file] = folder.glob("resnet20*/seed-0/similarity.parquet")
     file.write_bytes(file.read_bytes() + b"more")
-    text = section(findings.shipped_results(folder), "ResNet-20 on CIFAR-10, profile quick")
+    text = section(shipped_results(folder), "ResNet-20 on CIFAR-10, profile quick")
     assert "| 0 | the files are not what was written |" in text and "similarity `" not in text
 
 
 def test_without_results_there_is_nothing_to_list(tmp_path):
-    assert findings.shipped_results(tmp_path / "none") == ""
+    assert shipped_results(tmp_path / "none") == ""
 
 
 def test_everything_that_is_shipped_is_whole_and_listed():
-    text = findings.shipped_results(SHIPPED)
+    text = shipped_results(SHIPPED)
     assert "not what was written" not in text
     for experiment, _ in Store(SHIPPED, shipped=None).stored():
         assert experiment.name in text

@@ -1,0 +1,135 @@
+"""Ways of pruning and retraining beside each other: their accuracy, and how near they stay to the dense network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from simprune.analysis import effects
+from simprune.analysis.effects import PLACE
+from simprune.analysis.summaries import accuracies, over_seeds
+from simprune.retraining import RETRAINING
+
+if TYPE_CHECKING:
+    from simprune.results import Results
+
+Runs = Mapping[str, "Results"]
+
+# What Renda et al. (2020) found of LR rewinding on CIFAR-10: so near to the dense network, down to that density,
+RENDA_NEAR, RENDA_DENSITY = 0.005, 0.2
+# and better than fine-tuning below that one.
+RENDA_FINETUNE = 0.4
+# A level is near that density if it is at most so many times away.
+RENDA_AWAY = 1.5
+SIBLING = "sibling"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of pruning and retraining: its name, and how its experiment differs from the study's own."""
+
+    title: str
+    changes: Mapping[str, str]
+
+
+# "pruned" is the study's own way: the smallest weights go, and the learning rate is rewound.
+WAYS: dict[str, Way] = {
+    "pruned" if mode == "lr_rewind" else mode: Way(RETRAINING[mode].title, {"retraining": mode})
+    for mode in sorted(RETRAINING, key=lambda mode: RETRAINING[mode].donor)
+} | {"random": Way("random pruning", {"criterion": "random"}), "twin": Way("trained on", {"criterion": "none"})}
+
+
+def way_accuracies(runs: Runs) -> pd.DataFrame:
+    """Test accuracy, 0 … 1, by (way, level), as in `over_seeds`; `runs` has the names of `WAYS`."""
+    return pd.concat({name: accuracies(results) for name, results in runs.items()}, names=["way"])
+
+
+def gaps(runs: Runs, way: str, column: str = "test_accuracy", below: float = 1.0) -> pd.DataFrame:
+    """A way's accuracy less that of "pruned" with the same seed, by level, as in `over_seeds`.
+
+    Only levels with less than the density `below`; no rows where the way is not in `runs` or shares no seed. `column`:
+    another accuracy of the table of performance.
+    """
+    base = runs["pruned"].performance
+    theirs = runs[way].performance if way in runs else base[:0]
+    both = base.merge(theirs[["seed", "level", column]], on=["seed", "level"], suffixes=("", "_theirs"))
+    both = both[both["density"] < below]
+    return over_seeds(both.assign(gap=both[f"{column}_theirs"] - both[column]), "level", "gap")
+
+
+def from_dense(results: "Results") -> pd.DataFrame:
+    """Test accuracy less that of the dense network of the same seed, by level, as in `over_seeds`."""
+    table = results.performance
+    dense = table[table["level"] == 0].set_index("seed")["test_accuracy"]
+    return over_seeds(table.assign(gap=table["test_accuracy"] - table["seed"].map(dense)), "level", "gap")
+
+
+class RewindingFacts(NamedTuple):
+    """How LR rewinding keeps to the dense network's accuracy, mean over seeds.
+
+    `down`: the least density down to which it is never more than `RENDA_NEAR` below it; `density`: that of the level
+    nearest to `RENDA_DENSITY`; `gap`: its accuracy less the dense network's there; `worst`: the least gap down to
+    there; `holds`: whether that is as near as Renda et al. (2020) found.
+    """
+
+    down: float
+    density: float
+    gap: float
+    worst: float
+    holds: bool
+
+
+def rewinding(results: "Results") -> RewindingFacts | None:
+    """Whether a run keeps its accuracy as far down as Renda et al. (2020) found; None without a level near there."""
+    held = accuracies(results)
+    below = held["mean"] - held["mean"].iloc[0]
+    away = (np.log(held["density"]) - np.log(RENDA_DENSITY)).abs()
+    at = away.idxmin()
+    if at == held.index[0] or away[at] > np.log(RENDA_AWAY):
+        return None
+    near = (below >= -RENDA_NEAR).cummin()
+    worst = below.loc[held.index[1] : at].min()
+    return RewindingFacts(
+        held.loc[near, "density"].iloc[-1], held.loc[at, "density"], below[at], worst, bool(worst >= -RENDA_NEAR)
+    )
+
+
+def differences(positions: pd.DataFrame, other: str = SIBLING) -> pd.DataFrame:
+    """How much nearer to the dense network each network is than `other`; "sibling" stands for another seed.
+
+    `positions`: of `effects.positions`. Rows as in `effects.effects`, each named after its network, so that
+    `effects.verdicts` counts what measures say. Only seeds that both have.
+    """
+    if other == SIBLING:
+        table = positions.assign(difference=positions["position"], size=positions["position"])
+    else:
+        keys = ["seed", *PLACE, "measure"]
+        chosen = positions["network"] == other
+        base = positions[chosen].set_index(keys)[["nearness", "position"]]
+        table = positions[~chosen].join(base, on=keys, rsuffix="_other", how="inner")
+        difference = table["nearness"] - table["nearness_other"]
+        table = table.assign(difference=difference, size=table["position"] - table["position_other"])
+    table = table.dropna(subset=["difference"]).rename(columns={"network": "effect"})
+    return table[["effect", "seed", *PLACE, "measure", "difference", "size"]]
+
+
+def by_measures(positions: pd.DataFrame, way: str, other: str = SIBLING) -> pd.DataFrame:
+    """How many measures put a way's network nearer to the dense one than another's, and farther from it, by layer.
+
+    `positions` of one level and view. Columns as in `effects.verdicts`; no rows where one of the two is not there.
+    """
+    table = differences(positions[positions["network"].isin([way, other])], other)
+    counts = effects.verdicts(table[table["effect"] == way])
+    return counts.set_index("layer")[["nearer", "farther", "mixed", "tied"]]
+
+
+def in_every_layer(counts: pd.DataFrame, more: str, less: str) -> bool | None:
+    """Whether in every layer more measures say one thing than the opposite; None where no layer is there."""
+    return bool((counts[more] > counts[less]).all()) if len(counts) else None
+
+
+def is_convolutional(layer: str) -> bool:
+    """Whether a layer has positions: it is neither fully connected nor what stands between."""
+    return not layer.startswith(("fc", "logits", "avgpool"))
