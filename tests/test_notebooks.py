@@ -79,7 +79,8 @@ def test_a_page_of_shipped_results_computes_nothing_unless_it_is_asked_to(path, 
     def refuse(experiment, **options):
         raise RuntimeError("computed")
 
-    monkeypatch.setattr("simprune.study.run", refuse)
+    for place in ("simprune.study.run", "simprune.notebook.run"):
+        monkeypatch.setattr(place, refuse)
     # Other data than the results were made from are at hand.
     monkeypatch.setattr("simprune.data.load", lambda *_, **__: SimpleNamespace(fingerprint="other"))
     first, second = code_cells(nbformat.read(path, as_version=4))[:2]

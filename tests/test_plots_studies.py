@@ -2,17 +2,20 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 
-from simprune import findings, plots
+from simprune import plots
+from simprune.analysis import WAYS, densities, effects, from_dense, pair_agreement
+from simprune.plots import retraining
 
 
 @pytest.fixture
 def runs():
-    return {name: synthetic.results(seeds=(0, 1), levels=4, rate=0.4) for name in findings.VARIANTS}
+    return {name: synthetic.results(seeds=(0, 1), levels=4, rate=0.4) for name in WAYS}
 
 
 @pytest.fixture
@@ -24,15 +27,13 @@ def studies():
     return both
 
 
-RETRAINING = (plots.retraining_accuracy, plots.retraining_similarity, plots.retraining_profiles)
-STUDIES = (plots.studies_accuracy, plots.studies_layers, plots.studies_fall, plots.studies_agreement)
-
-
 @pytest.mark.parametrize(
     ("function", "given"),
     [
-        *((function, "runs") for function in RETRAINING),
-        *((function, "studies") for function in STUDIES),
+        (plots.accuracy_of_ways, "runs"),
+        (lambda runs: plots.nearness_of_ways(nearness(runs)), "runs"),
+        (plots.studies_accuracy, "studies"),
+        (lambda studies: plots.studies_agreement(pair_agreement(studies)), "studies"),
     ],
 )
 def test_a_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(function, given, request):
@@ -43,86 +44,83 @@ def test_a_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(funct
     assert to_hex(figure.get_facecolor()) == "#ffffff"
 
 
-def test_a_variant_that_prunes_nothing_stands_at_the_densities_of_the_others(runs):
-    runs["no_pruning"].performance["density"] = 1.0
-    axes = plots.retraining_accuracy(runs).axes[0]
-    colour = to_rgba(plots.VARIANT_STYLES["no_pruning"].colour)
-    [line] = [
-        line
-        for line in axes.lines
-        if len(line.get_xdata()) == 5 and to_rgba(line.get_color()) == colour and line.get_marker() == "None"
-    ]
-    assert np.allclose(line.get_xdata(), findings.densities(runs["lr_rewind"]))
+def panels(figure):
+    return {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_visible()}
 
 
-def test_the_enlarged_accuracies_leave_out_what_has_collapsed(runs):
-    runs["none"].performance.loc[runs["none"].performance["level"] == 4, "test_accuracy"] = 0.1
-    whole, near = plots.retraining_accuracy(runs).axes
-    assert whole.get_ylim() == (0, 100)
-    assert near.get_ylim()[0] > -5
+def lines(axes, colour):
+    return [line.get_ydata() for line in axes.lines if to_rgba(line.get_color()) == to_rgba(colour)]
 
 
-def test_the_enlarged_accuracies_are_those_above_the_dense_network_of_the_same_seed(runs):
+def test_a_way_that_prunes_nothing_stands_at_the_densities_of_the_others(runs):
+    runs["twin"].performance["density"] = 1.0
+    axes = panels(plots.accuracy_of_ways(runs))[WAYS["twin"].title]
+    drawn = [line for line in axes.lines if len(line.get_xdata()) == 5]
+    assert len(drawn) > 2 and all(np.allclose(line.get_xdata(), densities(runs["pruned"])) for line in drawn)
+
+
+def test_a_way_whose_accuracy_collapses_says_how_far_it_falls(runs):
+    performance = runs["none"].performance
+    performance["test_accuracy"] = 0.9 - 0.1 * performance["level"]
+    drawn = panels(plots.accuracy_of_ways(runs))
+    assert [text.get_text() for text in drawn[WAYS["none"].title].texts] == ["falls to \u221240"]
+    assert drawn[WAYS["none"].title].get_ylim()[0] > -5 and not drawn[WAYS["random"].title].texts
+
+
+def test_accuracies_are_those_above_the_dense_network_of_the_same_seed_with_the_studys_own_way_in_every_panel(runs):
     performance = runs["random"].performance
-    dense = performance["seed"].map({0: 0.8, 1: 0.9, 2: 0.7})
-    performance["test_accuracy"] = dense - 0.005 * performance["level"]
-    near = plots.retraining_accuracy(runs).axes[1]
-    colour = to_rgba(plots.VARIANT_STYLES["random"].colour)
-    lines = [line.get_ydata() for line in near.lines if to_rgba(line.get_color()) == colour]
-    assert any(len(line) == 5 and np.allclose(line, [0, -0.5, -1, -1.5, -2]) for line in lines)
+    performance["test_accuracy"] = performance["seed"].map({0: 0.8, 1: 0.9}) - 0.005 * performance["level"]
+    drawn = panels(plots.accuracy_of_ways(runs))
+    assert list(drawn) == [WAYS[name].title for name in runs if name != "pruned"]
+    assert any(np.allclose(line, [0, -0.5, -1, -1.5, -2]) for line in lines(drawn["random pruning"], retraining.INK))
+    own = 100 * from_dense(runs["pruned"])["mean"]
+    assert all(any(np.allclose(line, own) for line in lines(axes, retraining.PALE)[1:]) for axes in drawn.values())
 
 
-def test_only_the_variants_that_are_there_are_drawn(runs):
-    del runs["random"]
-    words = [text.get_text() for text in plots.retraining_profiles(runs).legends[0].get_texts()]
-    assert findings.VARIANTS["random"][0] not in words
-    assert {findings.VARIANTS[name][0] for name in runs} <= set(words)
+def test_only_the_ways_that_are_there_are_drawn(runs):
+    del runs["random"], runs["held"]
+    assert list(panels(plots.accuracy_of_ways(runs))) == [WAYS[name].title for name in runs if name != "pruned"]
+    assert list(panels(plots.accuracy_of_ways({"pruned": runs["pruned"]}))) == [WAYS["pruned"].title]
+    rows = [text.get_text() for text in plots.nearness_of_ways(nearness(runs)).axes[0].get_yticklabels()]
+    assert rows == [WAYS[name].title for name in runs]
 
 
-@pytest.mark.parametrize("function", [plots.retraining_similarity, plots.retraining_profiles])
-def test_a_dense_network_of_another_seed_is_a_dashed_line_where_it_was_compared_with(runs, function):
-    def dashed():
-        figure = function(runs, measures=["nbs"])
-        words = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert (findings.SIBLING in words) == any(line.get_label() == findings.SIBLING for line in figure.axes[0].lines)
-        return [
-            float(value)
-            for axes in figure.axes
-            for line in axes.lines
-            if line.get_label() == findings.SIBLING
-            for value in dict.fromkeys(line.get_ydata())
-        ]
-
-    assert dashed() == []
-    synthetic.with_controls(runs["lr_rewind"])
-    for place, layer in enumerate(synthetic.LAYERS):
-        synthetic.set_score(runs["lr_rewind"], 0.1 * place, reference="sibling", layer=layer, measure="nbs")
-    assert dashed() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+def test_each_measure_is_a_dot_and_what_is_far_away_stands_at_the_edge(runs):
+    table = nearness(runs)
+    table.loc[(table["network"] == "random") & (table["measure"] == "nbs"), "position"] = -7
+    axes = panels(plots.nearness_of_ways(table))["pool1"]
+    shown = table[(table["layer"] == "pool1") & (table["network"] == "random")].groupby("measure")["position"].mean()
+    row = list(runs).index("random")
+    [dots] = [line for line in axes.lines if line.get_marker() == "o" and set(line.get_ydata()) == {row}]
+    assert sorted(dots.get_xdata()) == pytest.approx(sorted(shown.clip(lower=-1)))
+    assert min(dots.get_xdata()) == -1 > axes.get_xlim()[0]
 
 
-def test_every_variant_has_a_look_of_its_own():
-    assert set(plots.VARIANT_STYLES) == set(findings.VARIANTS)
-    looks = [(style.colour, style.marker) for style in plots.VARIANT_STYLES.values()]
-    assert len(set(looks)) == len(looks)
+def nearness(runs):
+    for results in runs.values():
+        synthetic.with_controls(results).similarity["status"] = "ok"
+    positions = effects.positions(runs)
+    return positions[positions["level"] == 2]
 
 
-def test_a_similarity_that_never_falls_is_a_hollow_mark_at_the_last_density(studies):
-    for made_up in studies.values():
-        made_up.similarity["value"] = 0.95
-    figure = plots.studies_fall(studies)
-    marks = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
-    assert marks and all(line.get_markerfacecolor() == "none" for line in marks)
-    assert {round(float(line.get_xdata()[0]), 4) for line in marks} == {round(0.8**4, 4)}
-    assert "never (last level)" in [text.get_text() for text in figure.legends[0].get_texts()]
-
-
-def test_the_least_similar_layers_are_named_beside_their_marks(studies):
-    axes = plots.studies_layers(studies).axes[0]
-    table = findings.least_similar(studies)
-    assert sorted(text.get_text() for text in axes.texts) == sorted(table["layer"])
+def test_the_map_of_studies_is_coloured_by_the_share_of_measures_that_say_farther():
+    counts = pd.DataFrame(
+        {
+            "level": [1, 1, 2, 2],
+            "layer_index": [0, 1, 0, 1],
+            "layer": ["a", "b"] * 2,
+            "farther": [0, 3, 4, 0],
+            "nearer": [4, 1, 0, 0],
+        }
+    )
+    figure = plots.studies_layers({"A on B": counts}, {"A on B": pd.Series({0: 1.0, 1: 0.5, 2: 0.25})})
+    [mesh] = [part for part in figure.axes[0].collections if hasattr(part, "get_coordinates")]
+    assert np.allclose(np.ma.filled(mesh.get_array(), np.nan).ravel(), [-1, 0.5, 1, np.nan], equal_nan=True)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no measure says anything"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["50\u00a0%", "25\u00a0%"]
 
 
 def test_pairs_of_measures_stand_in_the_order_of_their_agreement(studies):
-    axes = plots.studies_agreement(studies).axes[0]
-    shown = np.nanmean([line.get_ydata() * 0 + line.get_xdata() for line in axes.lines[1:]], axis=0)
-    assert (np.diff(shown) <= 1e-12).all()
+    axes = plots.studies_agreement(pair_agreement(studies)).axes[0]
+    shown = np.nanmean([line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 10], axis=0)
+    assert len(shown) == 10 and (np.diff(shown) <= 1e-12).all()

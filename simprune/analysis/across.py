@@ -10,7 +10,7 @@ import pandas as pd
 from simprune.analysis import effects
 from simprune.analysis.agreement import rank_agreement
 from simprune.analysis.one_study import CHANGED, accuracy_lasts, unfinished_gain
-from simprune.analysis.retraining import differences, in_every_layer, is_convolutional
+from simprune.analysis.retraining import by_measures, differences, in_every_layer, is_convolutional
 from simprune.analysis.scores import PAPER_MEASURES
 from simprune.analysis.summaries import densities, nearest_level, profile_means, select
 
@@ -128,8 +128,8 @@ def across_studies(studies: Studies, twins: Studies, view: str = "flatten", dens
         told = effects.verdicts(differences(positions[positions["network"] == "pruned"]))
         counts[name], turns[name] = told, first_to_turn(told)
         level, measured = nearest_level(results, density), densities(results)
-        beside = effects.verdicts(differences(positions, "twin"))
-        beside = beside[(beside["level"] == level) & beside["layer"].map(is_convolutional)]
+        beside = by_measures(positions[positions["level"] == level], "pruned", "twin")
+        beside = beside[[is_convolutional(layer) for layer in beside.index]]
         columns[name] = _findings(_of(least, name), _of(fall, name)["density"], pairs[name], measured) | {
             "trained": unfinished_gain(results) is None,
             "accurate": accuracy_lasts(results) <= measured[level],

@@ -24,6 +24,7 @@ RENDA_FINETUNE = 0.4
 # A level is near that density if it is at most so many times away.
 RENDA_AWAY = 1.5
 SIBLING = "sibling"
+COUNTS = ["nearer", "farther", "mixed", "tied"]
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,11 @@ def differences(positions: pd.DataFrame, other: str = SIBLING) -> pd.DataFrame:
     else:
         keys = ["seed", *PLACE, "measure"]
         chosen = positions["network"] == other
-        base = positions[chosen].set_index(keys)[["nearness", "position"]]
-        table = positions[~chosen].join(base, on=keys, rsuffix="_other", how="inner")
-        difference = table["nearness"] - table["nearness_other"]
-        table = table.assign(difference=difference, size=table["position"] - table["position_other"])
+        base, table = positions[chosen].set_index(keys), positions[~chosen].set_index(keys)
+        table = table[table.index.isin(base.index)]
+        less = base.loc[table.index, ["nearness", "position"]].to_numpy()
+        gap = table[["nearness", "position"]] - less
+        table = table.assign(difference=gap["nearness"], size=gap["position"]).reset_index()
     table = table.dropna(subset=["difference"]).rename(columns={"network": "effect"})
     return table[["effect", "seed", *PLACE, "measure", "difference", "size"]]
 
@@ -121,8 +123,9 @@ def by_measures(positions: pd.DataFrame, way: str, other: str = SIBLING) -> pd.D
     `positions` of one level and view. Columns as in `effects.verdicts`; no rows where one of the two is not there.
     """
     table = differences(positions[positions["network"].isin([way, other])], other)
-    counts = effects.verdicts(table[table["effect"] == way])
-    return counts.set_index("layer")[["nearer", "farther", "mixed", "tied"]]
+    table = table[table["effect"] == way]
+    counts = effects.verdicts(table).set_index("layer") if len(table) else pd.DataFrame(columns=COUNTS)
+    return counts[COUNTS]
 
 
 def in_every_layer(counts: pd.DataFrame, more: str, less: str) -> bool | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from simprune.analysis import accuracies, layers_in
@@ -21,6 +20,7 @@ from simprune.plots.common import (
     legend,
     new_figure,
 )
+from simprune.plots.effects import FOOTPRINT_MAP
 from simprune.tables import percent, title
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ STUDY_STYLES = tuple(
     Style(colour, marker)
     for colour, marker in zip(("#1a1a1a", "#8a8a8a", "#d0d0d0", "#5a5a5a") * 2, "osD^vPXp", strict=True)
 )
-WHO_IS_FARTHER = "PuOr_r"  # purple: the pruned network is nearer; orange: it is farther
 
 
 # All studies ------------------------------------------------------------------------------------------------
@@ -71,7 +70,7 @@ def studies_layers(counts: Mapping[str, pd.DataFrame], density: Mapping[str, pd.
             said = (table["farther"] + table["nearer"]).where(lambda number: number > 0)
             share = ((table["farther"] - table["nearer"]) / said).to_frame("share").join(table)
             share = share.pivot(index="level", columns="layer_index", values="share")
-            mesh = axes.pcolormesh(share.to_numpy(), cmap=WHO_IS_FARTHER, vmin=-1, vmax=1)
+            mesh = axes.pcolormesh(share.to_numpy(), cmap=FOOTPRINT_MAP, vmin=-1, vmax=1)
             for row, column in np.argwhere(share.isna().to_numpy()):
                 axes.add_patch(Rectangle((column, row), 1, 1, fc="#9a9a9a", hatch="////", ec="white", lw=0))
                 silent = True
@@ -104,14 +103,12 @@ def studies_agreement(table: pd.DataFrame) -> Figure:
     with new_figure(height=0.27 * len(table) + 1.6) as (figure, _):
         axes = figure.add_subplot()
         axes.axvline(0, color="#8a8a8a", linewidth=0.9)
-        marks = {}
         for name, style in _styles(table.columns).items():
-            look = {"marker": style.marker, "mfc": style.colour, "mec": STUDY_EDGE, "ms": 6, "linestyle": ""}
-            axes.plot(table[name], range(len(table)), **look)
-            marks[name] = Line2D([], [], label=name, **look)
+            look = {"mfc": style.colour, "mec": STUDY_EDGE, "ms": 6, "label": name}
+            axes.plot(table[name], range(len(table)), style.marker, **look)
         axes.set_yticks(range(len(table)), [" – ".join(map(title, pair)) for pair in table.index])
         axes.invert_yaxis()
         axes.set_xlim(min(-0.05, np.nanmin(table) - 0.05), 1.05)
         axes.set_xlabel("Kendall's τ")
-        figure.legend(handles=list(marks.values()), loc="outside lower center", ncols=2)
+        legend(figure, axes, set(), ncols=2)
     return figure
