@@ -39,11 +39,6 @@ def words(figure):
     return [text.get_text() for text in figure.texts] + texts
 
 
-def test_profiles_of_svcca_can_be_drawn_with_and_without_diagnostics(studies, bare):
-    for chosen in (studies, bare):
-        plots.svcca_profiles(chosen).canvas.draw()
-
-
 def test_a_figure_without_its_table_says_so():
     assert any("not computed" in text for text in words(plots.convergence_lines(None)))
 
