@@ -76,23 +76,18 @@ def load(
     if every_seed:
         copies = _of_one_data(copies)
     elif missing := [seed for seed, those in copies.items() if not those]:
-        raise InputError(f"seeds: no stored result of {experiment.name} holds seed {missing[0]}; {_what_to_do()}")
+        raise InputError(f"seeds: no stored result of {experiment.name} holds seed {missing[0]}; {COMPUTE}")
     if not copies:
-        raise InputError(f"seeds: no result of {experiment.name} is stored; {_what_to_do()}")
+        raise InputError(f"seeds: no result of {experiment.name} is stored; {COMPUTE}")
     found = _best(copies, asked := scores(experiment))
     held = asked.intersection(*(result.scores() for result in found.values()))
     if not held:
-        raise InputError(f"measures: no score that is asked for is stored of {experiment.name}; {_what_to_do()}")
+        raise InputError(f"measures: no score that is asked for is stored of {experiment.name}; {COMPUTE}")
     tables = {seed: place.read_diagnostics(experiment, seed, result.networks) for seed, result in found.items()}
     return joined(narrowed(experiment.replace(seeds=tuple(found)), held), found, tables, held)
 
 
-def _what_to_do() -> str:
-    """What to do where something is not stored."""
-    compute = "compute it with simprune.run (on a page: compute = True)"
-    if SHIPPED.is_dir():
-        return compute
-    return f"{compute}; results that come with the project are in its repository, not in the installed package"
+COMPUTE = "compute it with simprune.run (on a page: compute = True)"
 
 
 def stored_seeds(experiment: Experiment, store: str | PathLike | None = None) -> tuple[int, ...]:

@@ -130,9 +130,3 @@ def test_data_are_decoded_once_to_be_recognised(other_mnist, tmp_path, monkeypat
     first = fingerprint_at_hand("mnist", Store(tmp_path), other_mnist)
     monkeypatch.setattr(data, "load", lambda *_, **__: pytest.fail("decoded again"))
     assert fingerprint_at_hand("mnist", Store(tmp_path), other_mnist) == first
-
-
-def test_an_installed_package_says_where_the_results_of_the_project_are(tmp_path, monkeypatch):
-    monkeypatch.setattr("simprune.results.SHIPPED", tmp_path / "nowhere")
-    with pytest.raises(InputError, match="in its repository, not in the installed package"):
-        load(simprune.Experiment("vgg", "svhn", profile="paper"), store=tmp_path)
