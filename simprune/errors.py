@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 from numbers import Integral, Real
 from pathlib import Path
+
+# More names or numbers than anyone lists, and few enough to be looked at.
+MOST_LISTED = 10_000
 
 
 class InputError(ValueError):
@@ -35,12 +39,14 @@ def check_list(field: str, values: object) -> tuple:
     """Return `values` as a tuple, one name or number as a tuple of one; raise `InputError` for none, or no list."""
     values = (values,) if isinstance(values, str | Integral) else values
     try:
-        values = tuple(values)
+        listed = tuple(islice(values, MOST_LISTED + 1))
     except TypeError:
         raise InputError(f"{field}: {shown(values)} is not a list") from None
-    if not values:
+    if not listed:
         raise InputError(f"{field}: none given; give at least one")
-    return values
+    if len(listed) > MOST_LISTED:
+        raise InputError(f"{field}: more than {MOST_LISTED:,} given")
+    return listed
 
 
 def check_whole(field: str, value: object, low: int, high: int | None = None, of: str = "") -> int:

@@ -1,5 +1,6 @@
 """Arrays as people have them: taken for what they are, put in order, or refused in one sentence."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -192,7 +193,7 @@ def test_a_seed_may_be_any_whole_number_of_64_bits(seed):
     assert compare(maps, maps, ["rsa"], view="channels", seed=seed, permutations=1).value["rsa"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("measures", [[], (), "", {}, np.array([])])
+@pytest.mark.parametrize("measures", [[], (), "", {}, np.array([]), range(10**12), itertools.count()])
 def test_no_measures_are_no_comparison(measures):
     with pytest.raises(InputError, match="measures: "):
         compare(X, Y, measures)
