@@ -125,13 +125,12 @@ def test_levels_that_would_empty_a_layer_or_the_network_are_refused():
 @pytest.mark.parametrize("architecture", ["vgg", "resnet20"])
 @pytest.mark.parametrize("criterion", ["magnitude", "random"])
 def test_masks_do_not_depend_on_how_weights_lie_in_memory(architecture, criterion):
-    def network():
-        return models.build(architecture, channels=3, image_size=32, classes=10)
+    def network(order):
+        built = models.build(architecture, channels=3, image_size=32, classes=10)
+        return pruning.attach_masks(built.to(memory_format=order))
 
-    last = pruned(0.3, network=pruning.attach_masks(network()), criterion=criterion)
-    plain = pruned(
-        0.3, network=pruning.attach_masks(network().to(memory_format=torch.contiguous_format)), criterion=criterion
-    )
+    last = pruned(0.3, network=network(torch.channels_last), criterion=criterion)
+    plain = pruned(0.3, network=network(torch.contiguous_format), criterion=criterion)
     assert torch.equal(flat(pruning.masks(last)), flat(pruning.masks(plain)))
     conv = next(module for module in last.modules() if isinstance(module, nn.Conv2d) and module.in_channels > 1)
     for tensor in (conv.weight_orig, conv.weight_mask, conv.weight):
