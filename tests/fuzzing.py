@@ -27,6 +27,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import simprune
+import simprune.book  # here, so that no command line waits for it
 from simprune import data, study
 from simprune.cli import main
 from simprune.comparison import REFERENCES, compare

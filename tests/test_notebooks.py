@@ -79,7 +79,7 @@ def test_a_page_of_shipped_results_computes_nothing_unless_it_is_asked_to(path, 
     def refuse(experiment, **options):
         raise RuntimeError("computed")
 
-    for place in ("simprune.study.run", "simprune.notebook.run"):
+    for place in ("simprune.study.run", "simprune.run"):
         monkeypatch.setattr(place, refuse)
     # Other data than the results were made from are at hand.
     monkeypatch.setattr("simprune.data.load", lambda *_, **__: SimpleNamespace(fingerprint="other"))
