@@ -56,16 +56,6 @@ def test_the_distance_from_the_dense_network_is_taken_seed_by_seed():
     assert np.allclose(analysis.from_dense(results).loc[1, ["mean", "low", "high"]].astype(float), [-0.15, -0.2, -0.1])
 
 
-def test_lr_rewinding_is_held_against_what_renda_and_others_found():
-    facts = analysis.rewinding(run(0.9, 0.9, 0.896, 0.89))
-    assert facts.holds and facts.down == facts.density == pytest.approx(0.25) and facts.gap == pytest.approx(-0.004)
-    facts = analysis.rewinding(run(0.9, 0.9, 0.89, 0.896))
-    assert not facts.holds and facts.down == pytest.approx(0.5) and facts.worst == pytest.approx(-0.01)
-    # Half a point too much before that density breaks it, too.
-    assert not analysis.rewinding(run(0.9, 0.89, 0.9)).holds
-    assert analysis.rewinding(run(0.9, 0.9)) is None
-
-
 def test_measures_are_counted_against_another_way_and_against_another_seed():
     positions = at_last(
         pruned=run(0.9, 0.9, score=0.8), finetune=run(0.9, 0.9, score=0.9), random=run(0.9, 0.9, score=0.4)

@@ -58,9 +58,7 @@ from simprune.analysis.one_study import (
     widest,
 )
 from simprune.analysis.retraining import (
-    RENDA_DENSITY,
     RENDA_FINETUNE,
-    RENDA_NEAR,
     WAYS,
     Way,
     by_measures,
@@ -69,7 +67,6 @@ from simprune.analysis.retraining import (
     gaps,
     in_every_layer,
     is_convolutional,
-    rewinding,
     way_accuracies,
 )
 from simprune.analysis.scores import (

@@ -24,8 +24,7 @@ import pandas as pd
 from scipy.stats import bootstrap, combine_pvalues, rankdata
 from scipy.stats import t as student
 
-from simprune.analysis import COPIES, as_similarity, diagnostic, is_ok, procedures
-from simprune.analysis.scores import DEBIASED
+from simprune.analysis.scores import COPIES, DEBIASED, as_similarity, diagnostic, is_ok, procedures
 from simprune.errors import InputError, check_choice
 
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from simprune.analysis import effects
 from simprune.analysis.effects import PLACE
+from simprune.analysis.published import FULLY_CONNECTED
 from simprune.analysis.summaries import accuracies, over_seeds
 from simprune.retraining import RETRAINING
 
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 
 Runs = Mapping[str, "Results"]
 
-# What Renda et al. (2020) found of LR rewinding on CIFAR-10: so near to the dense network, down to that density,
-RENDA_NEAR, RENDA_DENSITY = 0.005, 0.2
-# and better than fine-tuning below that one.
+# Below this density LR rewinding was more accurate than fine-tuning on CIFAR-10 (Renda et al. 2020).
 RENDA_FINETUNE = 0.4
-# A level is near that density if it is at most so many times away.
-RENDA_AWAY = 1.5
 SIBLING = "sibling"
 COUNTS = ["nearer", "farther", "mixed", "tied"]
 
@@ -67,36 +63,6 @@ def from_dense(results: "Results") -> pd.DataFrame:
     return over_seeds(table.assign(gap=table["test_accuracy"] - table["seed"].map(dense)), "level", "gap")
 
 
-class RewindingFacts(NamedTuple):
-    """How LR rewinding keeps to the dense network's accuracy, mean over seeds.
-
-    `down`: the least density down to which it is never more than `RENDA_NEAR` below it; `density`: that of the level
-    nearest to `RENDA_DENSITY`; `gap`: its accuracy less the dense network's there; `worst`: the least gap down to
-    there; `holds`: whether that is as near as Renda et al. (2020) found.
-    """
-
-    down: float
-    density: float
-    gap: float
-    worst: float
-    holds: bool
-
-
-def rewinding(results: "Results") -> RewindingFacts | None:
-    """Whether a run keeps its accuracy as far down as Renda et al. (2020) found; None without a level near there."""
-    held = accuracies(results)
-    below = held["mean"] - held["mean"].iloc[0]
-    away = (np.log(held["density"]) - np.log(RENDA_DENSITY)).abs()
-    at = away.idxmin()
-    if at == held.index[0] or away[at] > np.log(RENDA_AWAY):
-        return None
-    near = (below >= -RENDA_NEAR).cummin()
-    worst = below.loc[held.index[1] : at].min()
-    return RewindingFacts(
-        held.loc[near, "density"].iloc[-1], held.loc[at, "density"], below[at], worst, bool(worst >= -RENDA_NEAR)
-    )
-
-
 def differences(positions: pd.DataFrame, other: str = SIBLING) -> pd.DataFrame:
     """How much nearer to the dense network each network is than `other`; "sibling" stands for another seed.
 
@@ -135,4 +101,4 @@ def in_every_layer(counts: pd.DataFrame, more: str, less: str) -> bool | None:
 
 def is_convolutional(layer: str) -> bool:
     """Whether a layer has positions: it is neither fully connected nor what stands between."""
-    return not layer.startswith(("fc", "logits", "avgpool"))
+    return not layer.startswith((*FULLY_CONNECTED, "avgpool"))

@@ -145,7 +145,6 @@ __all__ = [
     "leaderboards",
     "least_similar_sentence",
     "listed",
-    "load_retraining",
     "load_studies",
     "measures_in",
     "named",
