@@ -247,6 +247,10 @@ class Experiment:
         """Raise `InputError` if the network can't be built for such images, or if pruning would empty it."""
         images = {"channels": channels, "image_size": image_size, "classes": classes}
         network = build(self.architecture, **images, width=self.width, device="meta")
+        if self.keep_output and OUTPUT not in dict(prunable(network)):
+            raise InputError(
+                f"keep_output: {self.architecture} has no prunable layer called {OUTPUT!r}, by which it is known"
+            )
         sizes = {
             layer: module.weight.numel()
             for layer, module in prunable(network)

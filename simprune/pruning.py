@@ -36,9 +36,54 @@ def prunable(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def attach_masks(network: nn.Module) -> nn.Module:
     """Give each prunable layer of a network a mask of ones (in place; the network computes what it did before)."""
     for _, module in prunable(network):
-        if not prune.is_pruned(module):
+        if not hasattr(module, "weight_mask"):
             prune.identity(module, "weight")
+    for module in network.modules():
+        if isinstance(module, nn.MultiheadAttention) and _project not in module._forward_pre_hooks.values():
+            module.register_forward_pre_hook(_project)
     return network
+
+
+def _project(attention: nn.MultiheadAttention, inputs: object) -> None:
+    """PyTorch reads the weight of its last layer without calling the layer, which would make it of the mask."""
+    _refresh(attention.out_proj)
+
+
+def check_network(network: nn.Module, images: torch.Tensor, classes: int, alone: bool = False) -> None:
+    """Raise `InputError` for a network whose weights would escape their masks, or that gives no logits.
+
+    `images`: some of the size that it takes, on which it is tried; `alone`: whether a batch of training is one image.
+    """
+    layers = dict(prunable(network))
+    if not layers:
+        raise InputError("architecture: it has no convolutional and no fully connected layer, so nothing can be pruned")
+    called = {module.out_proj for module in network.modules() if isinstance(module, nn.MultiheadAttention)}
+    handles = [module.register_forward_hook(lambda module, *_: called.add(module)) for module in layers.values()]
+    with torch.no_grad():
+        logits = network.eval()(images)
+    for handle in handles:
+        handle.remove()
+    for name, module in layers.items():
+        if not {"weight", "weight_orig"} & set(module._parameters):
+            raise InputError(
+                f"architecture: the weight of {name!r} is computed, as by weight normalisation, and can't be masked"
+            )
+        if module not in called:
+            raise InputError(
+                f"architecture: {name!r} is not called in the forward pass, where its weights would escape their mask"
+            )
+    if not torch.is_tensor(logits) or logits.shape != (len(images), classes):
+        given = tuple(logits.shape) if torch.is_tensor(logits) else f"a {type(logits).__name__}"
+        raise InputError(f"architecture: it gives {given} for {len(images)} images of {classes} classes, not logits")
+    if alone:
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                network.train()(images[:1])
+        except ValueError:
+            raise InputError(
+                "batch_size: the last batch of an epoch is one image, of which batch norm has no statistics; "
+                "give another batch_size or train_size"
+            ) from None
 
 
 def masks(network: nn.Module) -> dict[str, torch.Tensor]:

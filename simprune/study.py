@@ -139,6 +139,9 @@ def _check(study: _Study) -> None:
         raise InputError(f"rewind_step: {experiment.rewind_step} is not before the end of the training, step {steps}")
     shape = {"channels": whole.channels, "image_size": whole.image_size, "classes": whole.n_classes}
     experiment.check_shapes(**shape)
+    network = models.build(experiment.architecture, **shape, width=experiment.width)
+    alone = len(study.dataset.train_labels) % experiment.batch_size == 1
+    pruning.check_network(network, torch.zeros(2, whole.channels, *whole.image_size), whole.n_classes, alone)
     images = len(whole.train_labels) + len(whole.test_labels)
     needed = resources.estimate(experiment, **shape, images=images)
     resources.check(needed, study.store.root, study.warn, stored=study.store.networks_size(experiment))

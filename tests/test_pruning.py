@@ -1,9 +1,12 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils import weight_norm as old_weight_norm
 
 from simprune import models, pruning
 from simprune.errors import InputError
+from simprune.experiment import Experiment
 from simprune.training import Recipe, train
 
 RECIPE = Recipe(2, 50, 0.05, 0.9, 5e-3, "step", "none")
@@ -149,3 +152,111 @@ def test_weights_that_were_just_loaded_are_the_ones_that_magnitude_pruning_looks
     before = flat(pruning.weights(trained)).abs()
     kept = flat(pruning.masks(pruned(0.5, network=fresh)))
     assert before[kept].min() >= before[~kept].max()
+
+
+# Networks of one's own ------------------------------------------------------------------------------------------------
+
+
+class Attention(nn.Module):
+    """A network whose attention reads the weight of its output layer without calling the layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.logits = nn.Linear(8, 3)
+
+    def forward(self, images):
+        tokens = images[:, 0]
+        return self.logits(self.attention(tokens, tokens, tokens)[0].mean(1))
+
+
+class ByHand(nn.Module):
+    """A network that uses the weights of a layer and does not call it."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.logits = nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, images):
+        return self.logits(nn.functional.linear(images[:, 0].mean(1), self.query.weight))
+
+
+def with_pruned_biases():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Linear(5, 3))
+    torch.nn.utils.prune.l1_unstructured(network[1], "bias", amount=2)
+    return network
+
+
+def trained(network, images, labels):
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5, momentum=0.9)
+    for _ in range(3):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+    return network
+
+
+@pytest.mark.parametrize("build", [Attention, lambda: nn.TransformerEncoderLayer(8, 2, 16), with_pruned_biases])
+def test_attention_and_layers_with_pruned_biases_are_held_to_their_masks(build):
+    torch.manual_seed(0)
+    sequence = isinstance(build(), nn.TransformerEncoderLayer)
+    images, labels = torch.rand(6, 1, 8, 8), torch.arange(6) % 3
+    given, labels = (images[:, 0], torch.zeros(6, 8, 8).softmax(1)) if sequence else (images, labels)
+    network = pruned(0.2, network=pruning.attach_masks(build()), scope="layerwise")
+    before = pruning.weights(network)
+    trained(network, given, labels)
+    after, masks = pruning.weights(network), pruning.masks(network)
+    assert all((after[layer][~masks[layer]] == 0).all() for layer in after)
+    assert all(not torch.equal(before[layer], after[layer]) for layer in after)
+    again = pruning.attach_masks(build())
+    again.load_state_dict(network.state_dict())
+    for mode in (True, False):
+        network.train(mode), again.train(mode)
+        torch.manual_seed(1)
+        wanted = network(given)
+        torch.manual_seed(1)
+        assert torch.equal(again(given), wanted)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: nn.Sequential(nn.Flatten(), nn.Identity()), "no convolutional and no fully connected layer"),
+        (ByHand, "'query' is not called in the forward pass"),
+        (
+            lambda: nn.Sequential(nn.Flatten(), parametrizations.weight_norm(nn.Linear(64, 3))),
+            "the weight of '1' is computed, as by weight normalisation",
+        ),
+        (lambda: nn.Sequential(nn.Flatten(), old_weight_norm(nn.Linear(64, 3))), "the weight of '1' is computed"),
+        (lambda: nn.Linear(8, 3), r"it gives \(2, 1, 8, 3\) for 2 images of 3 classes, not logits"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 4)), r"it gives \(2, 4\) for 2 images of 3 classes"),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.BatchNorm1d(3)),
+            "the last batch of an epoch is one image, of which batch norm has no statistics",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_network_that_cannot_be_held_to_its_masks_or_trained_is_refused(build, message):
+    with pytest.raises(InputError, match=message):
+        pruning.check_network(build(), torch.rand(2, 1, 8, 8), 3, alone=True)
+
+
+@pytest.mark.parametrize(
+    "build", [Attention, with_pruned_biases, lambda: nn.Sequential(nn.Conv2d(1, 3, 8), nn.Flatten())]
+)
+def test_other_networks_are_not_refused_and_left_without_hooks(build, untouched_random_state):
+    with torch.random.fork_rng():
+        network = build()
+        pruning.check_network(network, torch.rand(2, 1, 8, 8), 3, alone=True)
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_the_output_layer_is_known_by_its_name(monkeypatch):
+    def build(channels, size, classes, width):
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels * size[0] * size[1], classes))
+
+    own = models.Architecture(title="Own", build=build, reference="", min_image_size=1, has_width=False)
+    monkeypatch.setitem(models.ARCHITECTURES, "own", own)
+    with pytest.raises(InputError, match="keep_output: own has no prunable layer called 'logits'"):
+        Experiment("own", "fashion_mnist_mini", keep_output=True)

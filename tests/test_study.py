@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from synthetic import draw_images
+from torch import nn
 
 import simprune
 from simprune import data as datasets
@@ -15,6 +16,7 @@ from simprune import diagnostics, pruning, study
 from simprune.comparison import compare
 from simprune.errors import InputError
 from simprune.experiment import FIRST_MEASURES, Experiment
+from simprune.models import ARCHITECTURES, Architecture
 from simprune.representations import extract
 from simprune.store import Checkpoint, SeedResult, Store
 
@@ -247,6 +249,19 @@ def test_a_refused_run_writes_nothing(options, message, tmp_path):
     with pytest.raises(InputError, match=message):
         simprune.run(arguments.pop("experiment"), **arguments)
     assert not store.exists()
+
+
+def test_a_network_of_ones_own_is_tried_before_anything_is_trained(tmp_path, monkeypatch, trainings):
+    def build(channels, size, classes, width):
+        return nn.Sequential(nn.Flatten(), nn.Linear(channels * size[0] * size[1], classes), nn.BatchNorm1d(classes))
+
+    own = Architecture(title="Own", build=build, reference="", min_image_size=1, has_width=False)
+    monkeypatch.setitem(ARCHITECTURES, "own", own)
+    experiment = SMALL.replace(architecture="own", train_size=301, batch_size=100)
+    with pytest.raises(InputError, match="batch_size: the last batch of an epoch is one image"):
+        simprune.run(experiment, store=tmp_path / "store")
+    assert not trainings and not (tmp_path / "store").exists()
+    assert len(run(experiment.replace(train_size=300), store=tmp_path).performance) == SMALL.levels + 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
