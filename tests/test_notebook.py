@@ -118,6 +118,13 @@ def test_a_page_says_how_its_results_came_about_and_where_their_tables_are(shown
     assert f"| tables | `{results.experiment.name}` in the store |" in shown[-1]
 
 
+def test_other_data_than_those_of_the_results_are_named_in_one_line(shown, monkeypatch):
+    monkeypatch.setattr(notebook, "other_data", lambda results, store: "0123")
+    made = notebook.study(**STUDY).provenance["data"]["fingerprint"]
+    [line] = shown
+    assert "MNIST" in line and "`0123`" in line and made in line
+
+
 def test_a_control_stands_beside_the_seeds_that_both_have(tmp_path):
     results = notebook.study(**STUDY)
     twin = notebook.beside(results, criterion="none")

@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 import simprune
-from simprune import data, findings
+from simprune import data
 from simprune.comparison import REFERENCES
 from simprune.errors import InputError
 from simprune.measures import MEASURES
@@ -114,16 +114,12 @@ def made_from(dataset, fingerprint):
     return SimpleNamespace(experiment=experiment, provenance=provenance)
 
 
-def test_other_data_than_those_of_the_results_are_named_in_one_line(other_mnist, tmp_path, monkeypatch):
+def test_data_at_hand_that_are_not_those_of_the_results_are_told_apart(other_mnist, tmp_path):
     here = data.load("mnist", other_mnist).fingerprint
     results = made_from("mnist", "11de40ec28a7c150")
     assert other_data(results, store=tmp_path, root=other_mnist) == here
     assert other_data(made_from("mnist", here), store=tmp_path, root=other_mnist) is None
     assert other_data(results, store=tmp_path, root=tmp_path / "nothing") is None
-    monkeypatch.setenv("SIMPRUNE_DATA", str(other_mnist))
-    line = findings.data_sentence(results, tmp_path)
-    assert here in line and "11de40ec28a7c150" in line and "MNIST" in line and "\n" not in line
-    assert findings.data_sentence(made_from("mnist", here), tmp_path) == ""
 
 
 def test_data_are_decoded_once_to_be_recognised(other_mnist, tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ import pandas as pd
 from simprune.errors import InputError
 from simprune.experiment import Experiment
 from simprune.findings.common import NO_VALUE, PER_CENT, counted, listed
-from simprune.findings.studies import study_title
 from simprune.results import load, stored_seeds
 
 if TYPE_CHECKING:
@@ -30,11 +29,11 @@ def load_studies(wanted: Iterable[Sequence], store: str | PathLike | None = None
     found = {}
     for architecture, dataset, profile, *seeds in wanted:
         experiment = Experiment(architecture, dataset, profile=profile)
-        if study_title(experiment) in found:
+        if experiment.title in found:
             continue
         stored = [seed for seed in stored_seeds(experiment, store) if not seeds or seed in seeds]
         if stored:
-            found[study_title(experiment)] = load(experiment.replace(seeds=stored), store=store)
+            found[experiment.title] = load(experiment.replace(seeds=stored), store=store)
     if not found:
         raise InputError("studies: none of them is stored; compute one with simprune.run")
     return found
@@ -44,7 +43,7 @@ def studies_sentence(studies: Studies, wanted: Iterable[Sequence] = ()) -> str:
     """Which studies a page is about, with how many seeds, and which of those wanted are not stored."""
     each = [f"{name} ({counted(len(results.experiment.seeds), 'seed')})" for name, results in studies.items()]
     text = f"This page is about {counted(len(studies), 'study').replace('studys', 'studies')}: {listed(each)}."
-    names = [study_title(Experiment(*study[:2], profile=study[2])) for study in wanted]
+    names = [Experiment(*study[:2], profile=study[2]).title for study in wanted]
     absent = list(dict.fromkeys(name for name in names if name not in studies))
     without = [name for name, results in studies.items() if not results.diagnostics]
     if absent:
