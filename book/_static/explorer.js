@@ -170,6 +170,7 @@
       (marked.length ? " Stroked cells have a status that is not ok; a cross stands where there is no value." : "");
     describe(figure, part("scores-title").textContent + ". " + part("scores-reading").textContent);
     list(table);
+    remember();
   }
 
   /* A picture for those who do not see it; the numbers follow it as text and as a table. */
@@ -221,6 +222,32 @@
     drawScores();
   }
 
+  /* What is chosen, by name, in the address, so that a lecturer can link to it. */
+  const link = element("a", "Link to this choice", { class: "live-link" });
+  function remember() {
+    const chosen = { study: study.value, layer: layer.selectedOptions[0].text, density: current().densities[level()], measure: measure.value, view: view.value };
+    link.href = `#explorer?${new URLSearchParams(chosen)}`;
+  }
+  function commit() {
+    try { history.replaceState(null, "", link.href); } catch { /* some browsers allow none in files */ }
+  }
+  function recall() {
+    if (!location.hash.startsWith("#explorer?")) return;
+    const given = new URLSearchParams(location.hash.slice("#explorer?".length));
+    const choose = (list, wanted) => { const found = [...list.options].find((option) => option.text === wanted || option.value === wanted); if (found) list.value = found.value; };
+    choose(study, given.get("study"));
+    chooseStudy();
+    choose(view, given.get("view"));
+    chooseView();
+    choose(layer, given.get("layer"));
+    choose(measure, given.get("measure"));
+    const stop = stops().findIndex((at) => current().densities[at] === given.get("density"));
+    if (stop >= 0) density.value = stop;
+    density.dataset.chosen = measure.dataset.chosen = "yes";
+    draw();
+    root.scrollIntoView();
+  }
+
   function chooseView() {
     const names = Object.keys(current().views[view.value]);
     fill(measure, names, names.map((name) => current().views[view.value][name].title));
@@ -246,7 +273,11 @@
   layer.addEventListener("change", draw);
   density.addEventListener("input", () => { density.dataset.chosen = "yes"; draw(); });
   measure.addEventListener("change", () => { measure.dataset.chosen = "yes"; drawScores(); });
+  for (const control of [study, view, layer, density, measure]) control.addEventListener("change", commit);
+  part("download").parentElement.append(" · ", link);
   chooseStudy();
+  recall();
+  addEventListener("hashchange", recall);
   part("scores").on("plotly_click", ({ points: [point] }) => {
     if (point.curveNumber !== 0) return;
     layer.value = String(point.x);
@@ -254,6 +285,7 @@
     density.value = near.indexOf(Math.min(...near));
     density.dataset.chosen = "yes";
     draw();
+    commit();
   });
   new MutationObserver(draw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 })();

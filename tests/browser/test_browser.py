@@ -320,6 +320,20 @@ def test_each_control_changes_a_figure_by_keyboard(explorer, control):
     assert explorer.problems == []
 
 
+def test_a_link_keeps_what_is_chosen(explorer):
+    chosen = "['study', 'layer', 'density', 'measure', 'view'].map(name => document.getElementById('explorer-' + name).value)"
+    for control in ("layer", "density"):
+        explorer.run(
+            f"(control => {{ control.value = '0'; for (const kind of ['input', 'change']) "
+            f"control.dispatchEvent(new Event(kind)); }})(document.getElementById('explorer-{control}'))"
+        )
+    link, before = explorer.run("document.querySelector('.live-link').href"), explorer.run(chosen)
+    assert explorer.run("location.href") == link
+    explorer.open("about:blank")
+    explorer.open(link)
+    assert explorer.run(chosen) == before
+
+
 def test_every_control_has_a_label(explorer):
     unlabelled = "[...document.querySelectorAll('.explorer :is(select, input)')].filter(e => !e.labels.length).length"
     assert explorer.run(unlabelled) == 0
