@@ -9,6 +9,7 @@ import simprune
 from simprune.analysis import effects as fx
 from simprune.measures import MEASURES
 from simprune.plots import effects as drawn
+from simprune.plots.common import HATCHED, HOLLOW
 
 # Of five families, one of them a distance.
 NAMES = ("mean_cca", "linear_cka", "nbs", "rsa", "gulp", "jaccard_knn")
@@ -140,6 +141,8 @@ def test_figures_are_drawn_of_all_networks_and_of_layers_where_nothing_is_said()
     table = table[table["effect"] == "removal"].copy()
     table.loc[table["layer_index"] == 0, ["farther", "nearer"]] = 0
     figure = drawn.footprint({"a study": table})
-    assert figure.axes[0].get_ylim() == (4, 0) and figure.legends
+    assert figure.axes[0].get_ylim() == (4, 0)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no measure says anything"]
+    assert HATCHED.get_label() == HOLLOW  # the mark that other figures share says the same as before
     figure = drawn.sign_agreement(fx.agreement_by_size({"a study": fx.effects(runs)}))
     assert figure.axes[0].get_ylim()[0] < 0.5

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter
 
 from simprune.measures import MEASURES
-from simprune.plots.common import HATCHED, WIDTH, Style, new_figure
+from simprune.plots.common import WIDTH, Style, new_figure
 
 # Networks have marks without the colours of measures: filled, hollow, gold.
 NETWORKS: Mapping[str, Style] = {
@@ -125,8 +125,8 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
         )
         bar.outline.set_visible(False)
         if any((table["farther"] + table["nearer"] == 0).any() for table in panels.values()):
-            HATCHED.set_label("no measure says anything")
-            figure.legend(handles=[HATCHED], loc="outside lower right")
+            silent = Patch(fc="#9a9a9a", ec="white", hatch="////", label="no measure says anything")
+            figure.legend(handles=[silent], loc="outside lower right")
         return figure
 
 

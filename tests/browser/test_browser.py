@@ -321,7 +321,8 @@ def test_each_control_changes_a_figure_by_keyboard(explorer, control):
 
 
 def test_a_link_keeps_what_is_chosen(explorer):
-    chosen = "['study', 'layer', 'density', 'measure', 'view'].map(name => document.getElementById('explorer-' + name).value)"
+    names = "['study', 'layer', 'density', 'measure', 'view']"
+    chosen = f"{names}.map(name => document.getElementById('explorer-' + name).value)"
     for control in ("layer", "density"):
         explorer.run(
             f"(control => {{ control.value = '0'; for (const kind of ['input', 'change']) "
