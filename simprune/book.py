@@ -614,8 +614,20 @@ def pdf(root: Path | str = ".", output: Path | str | None = None) -> Path:
         old.unlink()
     _print(program, page.as_uri(), printed)
     for talk in sorted((build / "html" / teaching.FOLDER).glob("*.html")):
-        _print(program, f"{talk.as_uri()}?print-pdf", folder / f"{talk.stem}.pdf")
+        page = folder / talk.name
+        page.write_text(printed_slides(talk), encoding="utf-8")
+        _print(program, page.as_uri(), folder / f"{talk.stem}.pdf")
     return printed
+
+
+def printed_slides(talk: Path) -> str:
+    """The slides of a built talk one below the other, a page each, without the scripts that show them one by one."""
+    read = BeautifulSoup(talk.read_text(encoding="utf-8"), "html.parser")
+    read.head.insert(0, read.new_tag("base", href=talk.as_uri()))
+    for tag in read.select('body > script, aside.notes, link[href$="reveal.css"]'):
+        tag.decompose()
+    read.body["class"] = "printed-slides"
+    return str(read)
 
 
 def browser() -> str | None:

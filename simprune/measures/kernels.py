@@ -138,7 +138,7 @@ class MinibatchCKA:
     def finish(self) -> tuple[Tensor, Tensor]:
         """The scores, layers of X by layers of Y, and their standard errors by the jackknife over batches.
 
-        nan where a layer has a norm that is not positive; errors are nan with one batch.
+        NaN where a layer has a norm that is not positive; errors are NaN with one batch.
         """
         if not self._sums:
             raise InputError(f"batch: none has {FEWEST_INPUTS} inputs, which an estimate needs")
