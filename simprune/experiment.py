@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +15,7 @@ from simprune.comparison import REFERENCES
 from simprune.data import AUGMENTATIONS, DATASETS, FOLDER_PREFIX, check_dataset, content, identify, short_name
 from simprune.errors import InputError, check_choice, check_list, check_number, check_whole, shown
 from simprune.measures import MEASURES, STUDY
-from simprune.models import ARCHITECTURES, build, check_width
+from simprune.models import ARCHITECTURES, Architecture, build, check_width
 from simprune.pruning import CRITERIA, OUTPUT, SCOPES, check_levels, prunable
 from simprune.representations import VIEWS
 from simprune.retraining import RETRAINING
@@ -246,16 +247,11 @@ class Experiment:
     def check_shapes(self, *, channels: int, image_size: int | tuple[int, int], classes: int) -> None:
         """Raise `InputError` if the network can't be built for such images, or if pruning would empty it."""
         images = {"channels": channels, "image_size": image_size, "classes": classes}
-        network = build(self.architecture, **images, width=self.width, device="meta")
-        if self.keep_output and OUTPUT not in dict(prunable(network)):
+        sizes = dict(_sizes(ARCHITECTURES[self.architecture], self.architecture, self.width, **images))
+        if self.keep_output and sizes.pop(OUTPUT, None) is None:
             raise InputError(
                 f"keep_output: {self.architecture} has no prunable layer called {OUTPUT!r}, by which it is known"
             )
-        sizes = {
-            layer: module.weight.numel()
-            for layer, module in prunable(network)
-            if not (self.keep_output and layer == OUTPUT)
-        }
         if self.criterion == "none":
             return
         check_levels(sizes, scope=self.scope, rate=self.rate, levels=self.levels)
@@ -371,6 +367,16 @@ class Experiment:
         for name in fields:
             check_choice("experiment", name, [field.name for field in dataclasses.fields(cls)])
         return cls(**fields)
+
+
+@cache
+def _sizes(_: Architecture, name: str, width: float, **images: Any) -> tuple[tuple[str, int], ...]:
+    """The prunable layers of a network, which is built without memory, and the number of their weights.
+
+    Studies are made by the hundred when pages read results. The first argument tells a name that was given anew.
+    """
+    network = build(name, **images, width=width, device="meta")
+    return tuple((layer, module.weight.numel()) for layer, module in prunable(network))
 
 
 def _checksum(fields: dict[str, Any]) -> str:

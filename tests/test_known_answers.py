@@ -426,3 +426,14 @@ def test_runs_that_are_too_short_for_a_test_are_left_out():
     none = planted.results(similarity[similarity["level"] == 0], levels=0)
     assert known_answers.monotonicity(one) is None and known_answers.trend(none) is None
     assert set(known_answers.run_tests({"one": one, "none": none})) >= {"trend"}
+
+
+def test_average_precision_is_that_of_scikit_learn():
+    from sklearn.metrics import average_precision_score
+
+    random = np.random.default_rng(0)
+    for ties in (2, 5, 1000):
+        same = pd.Series(random.random(40) < 0.3)
+        distance = pd.Series(random.integers(0, ties, 40) / ties)
+        expected = average_precision_score(same, -distance)
+        assert known_answers.average_precision(same, distance) == pytest.approx(expected, abs=1e-12)

@@ -275,8 +275,6 @@ def band_separation(results: "Results") -> pd.DataFrame | None:
     curve) of similarity as a sign that two levels share a band; chance is the share of pairs that do.
     Uses `level_pairs`.
     """
-    from sklearn.metrics import average_precision_score
-
     pairs = diagnostic(results, "level_pairs")
     if pairs is None:
         return None
@@ -289,9 +287,20 @@ def band_separation(results: "Results") -> pd.DataFrame | None:
         known = group[group["value"].notna()]
         chance = known["same"].mean() if len(known) else np.nan
         two_sided = 0 < chance < 1
-        score = average_precision_score(known["same"], -known["value"]) if two_sided else np.nan
+        score = average_precision(known["same"], known["value"]) if two_sided else np.nan
         rows.append((*keys, score, chance, len(known), len(group) - len(known)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def average_precision(same: "pd.Series", distance: "pd.Series") -> float:
+    """Area under the precision–recall curve of nearness as a sign of `same`, as scikit-learn sums it; ties are one step.
+
+    (scikit-learn's own checks its input for longer than it computes, two thousand times a page.)
+    """
+    distance, order = np.unique(distance.to_numpy(float), return_inverse=True)
+    found = np.cumsum(np.bincount(order, same.to_numpy(float)))  # up to each distance
+    precision = found / np.cumsum(np.bincount(order))
+    return float(precision @ np.diff(found, prepend=0) / found[-1])
 
 
 # Function -------------------------------------------------------------------------------------------------------
