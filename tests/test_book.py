@@ -254,7 +254,16 @@ def test_prose_holds_no_result_that_is_typed_in(page):
     text = re.sub(r"\{glue[^`]*`[^`]+`|```.*?```|\$\$.*?\$\$|`[^`]+`", "", text, flags=re.DOTALL)
     found = set(re.findall(r"\d+(?:\.\d+)?\s*%|\d\.\d+", text))
     definitions = {"99 %", "30 %", "3.11"}  # SVCCA's threshold; the example of another rate; the Python that it takes
-    recipe = {"0.9", "0.05", "0.1", "0.2", "0.0005", "0.0002", "20 %", "48.8 %"}  # held against the package by a test below
+    recipe = {
+        "0.9",
+        "0.05",
+        "0.1",
+        "0.2",
+        "0.0005",
+        "0.0002",
+        "20 %",
+        "48.8 %",
+    }  # held against the package by a test below
     assert found <= definitions | (recipe if page.endswith("methods/experiment") else set())
 
 
