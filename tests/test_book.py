@@ -263,7 +263,7 @@ def test_prose_holds_no_result_that_is_typed_in(page):
         "0.0002",
         "20 %",
         "48.8 %",
-    }  # held against the package by a test below
+    }  # tested below
     assert found <= definitions | (recipe if page.endswith("methods/experiment") else set())
 
 

@@ -293,7 +293,7 @@ def band_separation(results: "Results") -> pd.DataFrame | None:
 
 
 def average_precision(same: "pd.Series", distance: "pd.Series") -> float:
-    """Area under the precision–recall curve of nearness as a sign of `same`, as scikit-learn sums it; ties are one step.
+    """Area under the precision–recall curve of nearness as a sign of `same`, as scikit-learn has it; ties are one step.
 
     (scikit-learn's own checks its input for longer than it computes, two thousand times a page.)
     """
