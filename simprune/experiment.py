@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from simprune.comparison import REFERENCES
-from simprune.data import AUGMENTATIONS, DATASETS, FOLDER_PREFIX, check_dataset, content, identify, short_name
+from simprune.data import AUGMENTATIONS, DATASETS, check_dataset, content, identify, short_name
 from simprune.errors import InputError, check_choice, check_list, check_number, check_whole, shown
 from simprune.measures import MEASURES, STUDY
 from simprune.models import ARCHITECTURES, Architecture, build, check_width
@@ -299,11 +299,6 @@ class Experiment:
         if self.retraining == "weight_rewind":
             fields["rewind_step"] = self.rewind_step
         return fields | {flag: True for flag in ("one_shot", "keep_output") if getattr(self, flag)}
-
-    @property
-    def is_folder(self) -> bool:
-        """Whether the dataset is a folder of one's own images."""
-        return self.dataset.startswith(FOLDER_PREFIX)
 
     @property
     def key(self) -> str:

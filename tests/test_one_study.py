@@ -138,16 +138,6 @@ def test_the_least_similar_layer_is_named_for_each_measure_that_has_a_value(resu
     assert least["nbs"] == "pool1" and "svcca" not in least
 
 
-def test_a_fall_is_dated_by_the_first_density_below_the_threshold():
-    results = synthetic.results(seeds=(0,), levels=3, measures=("linear_cka", "nbs"))
-    falling = {"linear_cka": [1, 0.95, 0.85, 0.8], "nbs": [1, 0.99, 0.98, 0.97]}
-    table = results.similarity
-    table["value"] = [falling[measure][level] for measure, level in zip(table["measure"], table["level"], strict=True)]
-    table["status"] = "ok"
-    falls = analysis.falls_below(results, 0.9)
-    assert falls["linear_cka"] == pytest.approx(0.64) and np.isnan(falls["nbs"])
-
-
 def test_a_dip_needs_a_layer_in_between_that_is_markedly_below_both_ends(sound):
     set_score(sound, 0.9, level=12, reference="dense")
     assert not analysis.dips(sound)["dips"].any()
@@ -236,4 +226,4 @@ def test_small_runs_have_their_numbers(levels):
         analysis.nearer_than_sibling(results),
     ):
         assert len(table)
-    analysis.dips(results), analysis.falls_below(results), analysis.least_similar_layers(results)
+    analysis.dips(results), analysis.least_similar_layers(results)

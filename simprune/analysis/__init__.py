@@ -47,7 +47,6 @@ from simprune.analysis.one_study import (
     accuracy_by_level,
     accuracy_lasts,
     dips,
-    falls_below,
     layer_densities,
     least_similar_layers,
     profile,
@@ -71,7 +70,6 @@ from simprune.analysis.retraining import (
 )
 from simprune.analysis.scores import (
     COPIES,
-    CORRECTIONS,
     PAPER_MEASURES,
     as_similarity,
     calibration,

@@ -128,20 +128,6 @@ def least_similar_layers(results: "Results", level: int | None = None, **choice)
     return profile_means(results, level, **choice).dropna(axis="columns", how="all").idxmin()
 
 
-def falls_below(results: "Results", threshold: float = CHANGED, **choice) -> pd.Series:
-    """Measure → the density at which similarity first falls below a threshold, NaN where it never does.
-
-    Similarities are averaged over the layers in which every measure's score is ok at every level.
-    """
-    measured = densities(results)
-    profiles = pd.concat({level: profile_means(results, level, **choice) for level in measured.index}, names=["level"])
-    sound = profiles.notna().all(axis=1).groupby(level=1).all()
-    average = profiles[profiles.index.get_level_values(1).isin(sound.index[sound])].groupby("level").mean()
-    below = average < threshold
-    first = below.idxmax().where(below.any())
-    return first.map(measured)
-
-
 def dips(results: "Results", **choice) -> pd.DataFrame:
     """Whether similarity at the last level is high at both ends of the network and lower in between, by measure.
 

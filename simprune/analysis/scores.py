@@ -16,7 +16,6 @@ COPIES = {"procrustes_distance": "nbs", "angular_procrustes": "nbs"}
 PAPER_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
 # An estimator that corrects another measure for the number of inputs.
 DEBIASED = {"debiased_linear_cka": "linear_cka"}
-CORRECTIONS = ("none", "chance", "debiased")
 # Where chance is this near to the best, what is left of the scale is noise: there is no corrected value.
 LEAST_SCALE = 0.01
 # Where another seed is this near to the network itself, there is no scale between them.

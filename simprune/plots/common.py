@@ -1,6 +1,6 @@
 """What all figures share: the look, a style for each measure, lines, heatmaps, axes, legends."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune.analysis import layers_in, measures_in, over_seeds
 from simprune.errors import InputError, check_choice
@@ -254,13 +254,6 @@ def panel(axes: Axes, heading: str, side: str) -> None:
     """A column's heading above the first panel, a row's name inside it at the bottom left."""
     axes.set_title(heading, loc="left")
     axes.text(0.04, 0.06, side, transform=axes.transAxes, fontsize=7.5, bbox={"fc": "white", "ec": "none", "pad": 0.8})
-
-
-def unit_axis(axes: Axes, values: Iterable[float]) -> None:
-    """Similarities up to 1, from the tenth below the least of `values`: panels are small."""
-    low = np.floor(10 * np.nanmin(list(values)) + 1e-9) / 10
-    axes.set_ylim(low - 0.06, 1.06)
-    axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5]))
 
 
 def stretched_axis(axes: Axes, least: float) -> None:
