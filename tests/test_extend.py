@@ -47,7 +47,7 @@ def run_command(line, folder, *more):
 
 def test_another_seed_and_rate_run_as_printed(tmp_path):
     command = blocks(section(RERUN, "Another seed, another rate"), "bash")[0]
-    run_command(command, tmp_path, "-p", "levels", "1", "-p", "epochs", "1")
+    run_command(command, tmp_path, "-p", "levels", "1", "-p", "epochs", "1", "-p", "train_size", "2000")
     text = (tmp_path / "my-run.ipynb").read_text(encoding="utf-8")
     assert "rate = 0.3" in text and "seeds = 1" in text
     assert '"output_type": "error"' not in text and "image/png" in text
