@@ -7,6 +7,9 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+import simprune
+from simprune import analysis
+from simprune.analysis import effects
 from simprune.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,19 +42,16 @@ def test_every_make_target_and_file_that_is_named_exists():
 
 
 def test_the_numbers_under_the_figure_are_those_of_the_shipped_results():
-    import simprune
-
-    results = simprune.load(
-        simprune.Experiment("lenet5", "fashion_mnist", profile="paper", measures=["mean_cca", "linear_cka"])
-    )
-    accuracy = results.performance.set_index("level")["test_accuracy"]
-    chosen = results.similarity.query(
-        "level == 10 and layer == 'fc2_relu' and reference == 'dense' and view == 'flatten'"
-    )
-    score = chosen.set_index("measure")["value"]
-    density = results.performance.set_index("level")["density"][10]
+    pruned = simprune.load(simprune.Experiment("lenet5", "fashion_mnist", profile="paper", seeds=(0, 1, 2)))
+    runs = {"pruned": pruned, "twin": simprune.load(pruned.experiment.replace(criterion="none"))}
+    level = analysis.nearest_level(pruned, 0.1)
+    told = effects.verdicts(effects.effects(runs)).query("level == @level and view == 'flatten'").set_index("layer")
+    inner, last = told.loc["pool2"], told.loc["fc2_relu"]
+    assert inner["farther"] == inner["tied"] == inner["mixed"] == last["tied"] == 0
     text = " ".join(README.split())
-    assert f"with {density:.1%}".replace("%", " %") in text
-    assert f"{accuracy[10]:.1%}".replace("%", " %") + " of the test images" in text
-    assert f"against {accuracy[0]:.1%}".replace("%", " %") in text
-    assert f"{score['mean_cca']:.2f} by mean CCA and {score['linear_cka']:.2f} by linear CKA" in text
+    assert f"with {analysis.densities(pruned)[level]:.1%} of its weights left".replace("%", " %") in text
+    assert f"In this convolutional layer all {inner['nearer']} measures say that the twin moved farther." in text
+    assert (
+        f"{last['farther']} say that the pruned network did, {last['nearer']} that the twin did, and the other "
+        f"{last['mixed']} depend on the seed." in text
+    )
