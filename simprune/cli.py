@@ -8,6 +8,7 @@ import re
 import stat
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,10 +26,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # whose help is cut where a terminal is narrow
     help="How similar are pruned and unpruned CNNs, and why does the answer depend on the similarity measure?",
     epilog="Errors come in a line or two; add --debug anywhere for the whole traceback.",
 )
-console = Console(highlight=False)
+# Lines are as long as they are, and the terminal breaks them: in a narrow one nothing is cut.
+console = Console(highlight=False, soft_wrap=True, width=1000)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Store = Annotated[
@@ -118,64 +121,84 @@ def run(
         diagnostics=diagnostics == "all" or (_listed(diagnostics) or ()),
     )
     console.print(_performance_table(results.performance))
+    if results.experiment.levels:
+        console.print(_similarity_table(results))
+    if diagnostics:
+        rows = sum(map(len, results.diagnostics.values()))
+        console.print(f"{len(results.diagnostics)} tables of diagnostics, {rows:,} rows")
     similarity = results.similarity
     console.print(
         f"{len(results.performance)} networks, {len(similarity):,} scores "
-        f"({int(similarity['value'].isna().sum()):,} undefined) in\n{results.directory}",
-        soft_wrap=True,
+        f"({int(similarity['value'].isna().sum()):,} undefined) in\n{results.directory}"
     )
-    if diagnostics:
-        rows = sum(map(len, results.diagnostics.values()))
-        console.print(f"{len(results.diagnostics)} tables of diagnostics, {rows:,} rows", soft_wrap=True)
+
+
+def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """A table without lines, all columns but the first to the right."""
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _performance_table(performance) -> Table:
     """Mean over seeds, one row per level."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("level", "density", "test accuracy", "train accuracy", "seconds"):
-        table.add_column(heading, justify="right")
-    columns = ["density", "test_accuracy", "train_accuracy", "seconds"]
-    for level, row in performance.groupby("level")[columns].mean().iterrows():
-        table.add_row(
-            str(level),
-            f"{row['density']:.1%}",
-            f"{row['test_accuracy']:.2%}",
-            f"{row['train_accuracy']:.2%}",
-            f"{row['seconds']:.1f}",
-        )
-    return table
+    means = performance.groupby("level")[["density", "test_accuracy", "train_accuracy", "seconds"]].mean()
+    return _table(
+        ("level", "density", "test accuracy", "train accuracy", "seconds"),
+        (
+            (str(level), f"{density:.1%}", f"{test:.2%}", f"{train:.2%}", f"{seconds:.1f}")
+            for level, density, test, train, seconds in means.itertuples()
+        ),
+    )
+
+
+def _similarity_table(results) -> Table:
+    """The scores of the first and the last pruned network, mean over seeds and layers, one row per measure."""
+    from simprune.tables import score
+
+    reference, view = results.experiment.references[0], results.experiment.views[0]
+    scores = results.similarity
+    chosen = scores[(scores["level"] > 0) & (scores["reference"] == reference) & (scores["view"] == view)]
+    means = chosen.groupby(["measure", "level"], sort=False)["value"].mean().unstack("level")
+    ends = means[sorted({means.columns.min(), means.columns.max()})]
+    density = results.performance.groupby("level")["density"].mean()
+    return _table(
+        (f"with {reference}, mean over layers", *(f"at {density[level]:.1%}" for level in ends)),
+        ((measure, *map(score, row)) for measure, *row in ends.itertuples()),
+    )
 
 
 @app.command("list")
 def list_(store: Store = None) -> None:
     """Architectures, datasets, measures, profiles, and the results that are stored."""
-    from simprune.data import DATASETS
+    from simprune.data import DATASETS, own_images
     from simprune.experiment import PROFILES
     from simprune.measures import MEASURES
     from simprune.models import ARCHITECTURES
     from simprune.store import Store as ResultStore
 
+    stored: dict[str, list[tuple[str, str]]] = {}
+    for experiment, place in ResultStore(store).stored():
+        said = [f"seeds {', '.join(map(str, experiment.seeds))}", *experiment.options]
+        said += [f"images of {own_images(experiment.dataset).path}"] if experiment.is_folder else []
+        stored.setdefault(f"Results in {place.parent}", []).append((place.name, " ".join(said)))
     for heading, rows in {
-        "Architectures": [(name, item.title) for name, item in ARCHITECTURES.items()],
+        "Architectures": [(name, item.title) for name, item in ARCHITECTURES.items() if item.build],
         "Datasets": [
             *((name, item.title) for name, item in DATASETS.items()),
             ("folder:PATH", "one's own images"),
         ],
         "Profiles": [(name, item["title"]) for name, item in PROFILES.items()],
         "Measures": [(name, f"{item.title} ({item.kind})") for name, item in MEASURES.items()],
-        "Stored results": [
-            (experiment.name, f"seeds {', '.join(map(str, experiment.seeds))} in {place.parent}")
-            for experiment, place in ResultStore(store).stored()
-        ]
-        or [("none", "simprune run makes some")],
+        **(stored or {"Results": [("none", "simprune run makes some")]}),
     }.items():
-        console.print(f"[bold]{heading}[/bold]")
-        table = Table(box=None, show_header=False, pad_edge=False)
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
+        console.print(heading, style="bold", markup=False)
+        width = max(len(name) for name, _ in rows)
         for name, title in rows:
-            table.add_row(f"  {name}", title)
-        console.print(table)
+            console.print(f"  {name:{width}}  {title}", markup=False)
 
 
 @app.command()
@@ -225,7 +248,7 @@ def compare(
         _write(plot, draw().savefig)
     if Path("-") not in (csv, json):
         for part in shown_as:
-            console.print(part, soft_wrap=True)
+            console.print(part)
 
 
 def _write(file: Path, write) -> None:
@@ -294,12 +317,12 @@ def book(
     from simprune.experiment import PROFILES
 
     if pdf:
-        console.print(f"The book to print: {book.pdf(root)}", soft_wrap=True)
+        console.print(f"The book to print: {book.pdf(root)}")
         return
     if profile is not None:
         check_choice("profile", profile, PROFILES)
     index = book.publish(root, parameters={"profile": profile} if profile else None)
-    console.print(f"The book: {index}", soft_wrap=True)
+    console.print(f"The book: {index}")
 
 
 @app.command()
@@ -317,7 +340,7 @@ def page(
     else:
         changed = [pages.page(study, dataset, profile, root) if dataset else pages.page_of(study, root)]
     for path in changed or ["Every page is as the template has it."]:
-        console.print(str(path), soft_wrap=True)
+        console.print(str(path))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -238,14 +238,16 @@ class Experiment:
             self._set("train_size", check_whole("train_size", self.train_size, 1, *most))
         most = (spec.test_size, "test images") if spec else ()
         self._set("probe_size", check_whole("probe_size", self.probe_size, 4, *most))
-        self._set("retraining_epochs", check_whole("retraining_epochs", self.retraining_epochs, 1))
         for field, value in dataclasses.asdict(self.recipe()).items():
             self._set(field, value)
+        self._set("retraining_epochs", check_whole("retraining_epochs", self.retraining_epochs, 1))
         if spec:
             self.check_shapes(channels=spec.channels, image_size=spec.image_size, classes=len(spec.classes))
 
     def check_shapes(self, *, channels: int, image_size: int | tuple[int, int], classes: int) -> None:
         """Raise `InputError` if the network can't be built for such images, or if pruning would empty it."""
+        if ARCHITECTURES[self.architecture].build is None:
+            return
         images = {"channels": channels, "image_size": image_size, "classes": classes}
         sizes = dict(_sizes(ARCHITECTURES[self.architecture], self.architecture, self.width, **images))
         if self.keep_output and sizes.pop(OUTPUT, None) is None:
@@ -322,13 +324,18 @@ class Experiment:
 
     @property
     def command(self) -> str:
-        """The command line that makes the tables of this experiment.
+        """The command line that makes the tables of this experiment."""
+        words = ["simprune", "run", self.architecture, self.dataset, "--profile", self.profile]
+        return shlex.join([*words, "--seeds", ",".join(map(str, self.seeds)), *self.options])
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The words of the command line that say what is not as the profile has it.
 
         Measures, views and references are named only where the profile would not compute them anyway.
         """
         usual = Experiment(self.architecture, self.dataset, profile=self.profile)
-        words = ["simprune", "run", self.architecture, self.dataset, "--profile", self.profile]
-        words += ["--seeds", ",".join(map(str, self.seeds))]
+        words: list[str] = []
         for field in dataclasses.fields(self):
             value, default = getattr(self, field.name), getattr(usual, field.name)
             option = "--" + field.name.replace("_", "-")
@@ -340,7 +347,7 @@ class Experiment:
                 words += [] if set(value) <= set(default) else [option, ",".join(value)]
             else:
                 words += [option, str(value)]
-        return shlex.join(words)
+        return tuple(words)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain data."""

@@ -23,15 +23,21 @@ LARGEST_WIDTH = 16.0
 class Architecture:
     """An architecture: `build(channels, (height, width), classes, width)` makes it with PyTorch's global RNG.
 
-    `min_image_size` is the smallest side of an image in pixels; `has_width` says whether channels can be
-    multiplied.
+    `build` is None where stored results are all that is known of it. `min_image_size` is the smallest side of an image
+    in pixels; `has_width` says whether channels can be multiplied.
     """
 
     title: str
-    build: Callable[[int, tuple[int, int], int, float], nn.Module]
+    build: Callable[[int, tuple[int, int], int, float], nn.Module] | None
     reference: str
     min_image_size: int
     has_width: bool
+
+
+def know_by_results(architecture: str) -> None:
+    """Let results of an architecture be read whose code is not here: somebody's own, of another program."""
+    known = Architecture(architecture, build=None, reference="stored results", min_image_size=1, has_width=True)
+    ARCHITECTURES.setdefault(architecture, known)
 
 
 def build(
@@ -54,6 +60,11 @@ def build(
     """
     check_choice("architecture", architecture, ARCHITECTURES)
     chosen = ARCHITECTURES[architecture]
+    if chosen.build is None:
+        raise InputError(
+            f"architecture: of {architecture!r} there are results, but not the code: enter it in "
+            f"simprune.models.ARCHITECTURES first"
+        )
     check_whole("channels", channels, 1)
     check_whole("classes", classes, 2)
     check_whole("seed", seed, 0)

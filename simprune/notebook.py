@@ -4,10 +4,12 @@ A page reads results and never trains, unless it is asked to. It remembers wheth
 project, which its sentences were written for. When the book is built of those, every claim must hold.
 """
 
+import dataclasses
 import inspect
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -15,10 +17,12 @@ import pandas as pd
 from IPython.display import display
 
 from simprune import studies as study_table
-from simprune.analysis import WAYS, Claim
-from simprune.data import DATASETS
-from simprune.errors import InputError
-from simprune.experiment import Experiment
+from simprune.analysis import WAYS, Claim, known_answers
+from simprune.data import DATASETS, check_dataset
+from simprune.errors import InputError, check_choice, check_list, check_number, check_path, check_whole, shown
+from simprune.experiment import PROFILES, Experiment
+from simprune.measures import MEASURES
+from simprune.representations import VIEWS
 from simprune.results import Results, load, other_data, stored_seeds
 from simprune.store import TABLES
 from simprune.tables import MINUS, NO_VALUE, PER_CENT, counted, duration, table
@@ -34,6 +38,113 @@ pd.set_option("display.max_rows", None, "display.max_colwidth", None)
 
 class ClaimError(AssertionError):
     """What a page says does not hold for the results that it was written for."""
+
+
+# Parameters ---------------------------------------------------------------------------------------------------
+
+
+def check_parameters(**given: Any) -> None:
+    """Raise `InputError` for a parameter of a page that makes no sense, before anything is read or trained.
+
+    What a page hands on to `Experiment` and no more, `Experiment` checks.
+    """
+    for name, value in given.items():
+        CHECKS[name](name, value)
+
+
+def _experiment(name: str, fields: object, given: Sequence[str] = ()) -> None:
+    """Fields of an experiment as a dictionary; those `given` are the page's to say."""
+    if not isinstance(fields, Mapping):
+        raise InputError(f"{name}: {shown(fields)} is not a dictionary of fields, as {{'levels': 3}}")
+    for field in fields:
+        known = [known.name for known in dataclasses.fields(Experiment) if known.name not in given]
+        check_parameters(**({field: fields[field]} if check_choice(name, field, known) in CHECKS else {}))
+    Experiment(**fields)
+
+
+def _studies(name: str, listed: object) -> None:
+    """Studies as lists of architecture, dataset and profile, and seeds where they are given."""
+    for one in () if listed is None else check_list(name, listed):
+        if isinstance(one, str) or not isinstance(one, Sequence) or len(one) < 3:
+            raise InputError(f"{name}: {shown(one)} is not a list [architecture, dataset, profile]")
+        Experiment(*one[:3], seeds=one[3:] or 0)
+
+
+def _measures(name: str, listed: object) -> None:
+    """Measures of representations, a similarity among them: what pages draw on one axis."""
+    chosen = [MEASURES[check_choice(name, one, MEASURES)] for one in check_list(name, listed)]
+    for one in chosen:
+        if one.subject != "representations":
+            raise InputError(f"{name}: {one.id!r} is not a measure of representations")
+    if all(one.is_distance for one in chosen):
+        raise InputError(f"{name}: {shown(listed)} are distances; give a similarity too, such as 'linear_cka'")
+
+
+def _references(name: str, listed: object) -> None:
+    if "dense" not in check_list(name, listed):
+        raise InputError(f"{name}: {shown(listed)} lacks 'dense', which this page compares with")
+
+
+def _dataset(_: str, value: object) -> None:
+    check_dataset(value)
+
+
+def _flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InputError(f"{name}: {shown(value)} is neither True nor False")
+
+
+def _each(check_one: Callable, name: str, listed: object) -> None:
+    """A list, of which one name or number is not one here: the page goes through it."""
+    if isinstance(listed, str | int):
+        raise InputError(f"{name}: {shown(listed)} is not a list; write [{listed!r}]")
+    for one in check_list(name, listed):
+        check_one(name, one)
+
+
+def _or_none(check_one: Callable, name: str, value: object) -> None:
+    if value is not None:
+        check_one(name, value)
+
+
+def _from(low: int) -> Callable[[str, object], int]:
+    return partial(check_whole, low=low)
+
+
+def _within(interval: str) -> Callable[[str, object], float]:
+    return partial(check_number, within=interval)
+
+
+# What a parameter of that name may be, on whatever page it is.
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "compute": _flag,
+    "live": _flag,
+    "datasets": partial(_each, _dataset),
+    "other_dataset": _dataset,
+    "held_profile": partial(_or_none, partial(check_choice, choices=PROFILES)),
+    "view": partial(check_choice, choices=VIEWS),
+    "measures": partial(_or_none, _measures),
+    "references": _references,
+    "store": partial(_or_none, check_path),
+    "studies": _studies,
+    "which": _studies,
+    "study": _experiment,
+    "small": partial(_experiment, given=("architecture", "dataset", "seeds", "measures")),
+    "density": _within("(0, 1]"),
+    "decay": _within("(0, 1]"),
+    "noise": _within("[0, inf)"),
+    "strength": _within("[0, inf)"),
+    "levels": partial(_or_none, _from(1)),
+    "layers": _from(1),
+    "seed": _from(0),
+    "inputs": _from(10),
+    "points": _from(10),
+    "test": partial(check_choice, choices=known_answers.TESTS),
+    "directions": _from(1),
+    "common": _from(1),
+    "private": _from(1),
+    "widths": partial(_each, _from(1)),
+}
 
 
 # Results ------------------------------------------------------------------------------------------------------

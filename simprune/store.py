@@ -38,6 +38,7 @@ from simprune.errors import InputError, check_path
 from simprune.experiment import RESULTS_SCHEMA, Experiment
 from simprune.locks import locked
 from simprune.measures import MEASURES
+from simprune.models import know_by_results
 from simprune.places import project_file
 from simprune.representations import VIEWS
 
@@ -272,7 +273,10 @@ class Store:
                 try:
                     names = [place.parent.name for place in file.parent.glob("seed-*/provenance.json")]
                     seeds = tuple(int(name[5:]) for name in names if re.fullmatch(r"seed-\d+", name))
-                    experiment = Experiment(**_with_known_scores(_read_json(file)))
+                    fields = _with_known_scores(_read_json(file))
+                    if seeds and file.parent.name.startswith(f"{fields['architecture']}-"):
+                        know_by_results(fields["architecture"])
+                    experiment = Experiment(**fields)
                     if seeds and file.parent.name.endswith(f"-{experiment.key}"):
                         found.append((experiment.replace(seeds=seeds), file.parent))
                 except (ValueError, TypeError, KeyError):  # written by another version, or not by simprune

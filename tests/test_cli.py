@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,10 +14,12 @@ import pytest
 import scipy.io
 import torch
 from synthetic import draw_images
+from typer.testing import CliRunner
 
 import simprune
 from simprune import Experiment, InputError
-from simprune.cli import main
+from simprune.cli import app, main
+from simprune.models import ARCHITECTURES
 
 SMALL = ["--levels", "1", "--rate", "0.5", "--epochs", "1", "--train-size", "300", "--probe-size", "100"]
 
@@ -33,6 +36,9 @@ def test_run_prints_what_came_out_and_where_it_is(tmp_path, capsys):
     status, out, err = call("run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path, capsys=capsys)
     assert status == 0
     assert "2 networks" in out and "50.0%" in out
+    scores = simprune.load(out.strip().splitlines()[-1], store=tmp_path).similarity.query("level == 1")
+    for measure, score in scores.groupby("measure")["value"].mean().items():
+        assert re.search(rf"^{measure} +{score:.3f}$", out, re.MULTILINE), out
     directory = Path(out.strip().splitlines()[-1])
     assert (directory / "seed-0" / "similarity.parquet").exists()
     assert "level 1: density 50.0%" in err
@@ -89,7 +95,36 @@ def test_list_names_everything_that_can_be_chosen_and_what_is_stored(tmp_path, c
         "paper",
     ):
         assert name in out
-    assert "lenet5-fashion_mnist_mini-quick-" in out and "seeds 0" in out
+    [stored] = re.findall(rf"^Results in {tmp_path}\n  (.*)", out, re.MULTILINE)
+    assert re.match(r"lenet5-fashion_mnist_mini-quick-\w{12}  seeds 0 --rate 0.5 --levels 1 --epochs 1 ", stored)
+    assert re.search(r"^  lenet5-mnist-paper-\w{12}  seeds 0 --criterion none$", out, re.MULTILINE | re.ASCII)
+
+
+def test_results_on_own_images_and_of_own_architectures_are_listed_where_neither_is_at_hand(
+    my_images, monkeypatch, capsys
+):
+    monkeypatch.chdir(my_images)
+    monkeypatch.setitem(ARCHITECTURES, "mine", dataclasses.replace(ARCHITECTURES["lenet5"], title="Mine"))
+    experiment = Experiment("mine", "folder:my-images", levels=1, epochs=1, probe_size=4, measures=["nbs"])
+    results = simprune.run(experiment, progress=False)
+    monkeypatch.delitem(ARCHITECTURES, "mine")
+    (my_images / "my-images").rename(my_images / "elsewhere")
+    _, out, _ = call("list", capsys=capsys)
+    [said] = [line for line in out.splitlines() if "mine-folder_my-images-quick" in line]
+    assert said.endswith("images of my-images") and not re.search("^  mine ", out, re.MULTILINE)
+    assert simprune.load(results.directory).similarity.equals(results.similarity)
+    status, _, err = call("run", "mine", "fashion_mnist_mini", capsys=capsys)
+    assert status == 2 and "architecture: of 'mine' there are results, but not the code" in err
+
+
+@pytest.mark.parametrize("columns", ["0", "20"])
+def test_a_narrow_terminal_gets_what_a_wide_one_gets(columns, capsys):
+    """It breaks the lines itself."""
+    command = [sys.executable, "-m", "simprune", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": columns})
+    assert done.stdout == call("list", capsys=capsys)[1] != ""
+    narrow, wide = (CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": n}).output for n in (columns, "200"))
+    assert narrow.split() == wide.split() != []
 
 
 def test_compare_prints_the_scores_of_two_files(tmp_path, capsys):

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from simprune import book, pages, plots, studies
+from simprune.errors import InputError
 from simprune.store import SHIPPED, Store
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -87,6 +88,69 @@ def test_a_page_of_shipped_results_computes_nothing_unless_it_is_asked_to(path, 
     exec(f"{first.source}\nstore = {str(tmp_path)!r}\n{second.source}", {})
     with pytest.raises(RuntimeError, match="computed"):
         exec(f"{first.source}\nstore = {str(tmp_path)!r}\ncompute = True\n{second.source}", {})
+
+
+# What makes no sense as a parameter of that name; `WRONG_KIND` does not for any.
+WRONG_KIND = [[]]
+SENSELESS = {
+    "architecture": ["lenet"],
+    "dataset": ["mnst"],
+    "datasets": ["mnist", []],
+    "density": [5, 0, "half"],
+    "inputs": [3, 20.5],
+    "layers": [0, "two"],
+    "levels": [0, 2.5],
+    "measures": ["gulpp", ["gulpp"], ["gulp"], ["accuracy_gap"], []],
+    "profile": ["fast"],
+    "rate": [1.5, "0.3"],
+    "references": [["sibling"]],
+    "seed": [-1, "0"],
+    "seeds": [1.5, [-1]],
+    "small": [{"levles": 3}, {"levels": 0}, {"seeds": [0]}],
+    "studies": ["lenet5", ["lenet5", "mnist", "paper"], [["lenet5", "mnst", "paper"]]],
+    "store": ["x" * 3000],
+    "view": ["poled"],
+    "width": [16.5],
+    "which": [["lenet5"], [["lenet5", "mnist", "fast"]]],
+    "widths": [10, [0]],
+}
+# The field that is named where a parameter holds several, or has another name.
+ALSO = {
+    "datasets": ["dataset"],
+    "other_dataset": ["dataset"],
+    "small": ["levels"],
+    "studies": ["dataset"],
+    "view": ["views"],
+    "which": ["profile"],
+}
+
+
+def test_a_parameter_that_makes_no_sense_is_refused_before_any_work(notebook, monkeypatch):
+    """In a sentence that names it; nothing was read, trained or drawn."""
+
+    def work(*arguments, **options):
+        raise RuntimeError("work")
+
+    for place in ("run", "load", "compare", "study.run", "results.load", "notebook.load", "notebook.stored_seeds"):
+        monkeypatch.setattr(f"simprune.{place}", work)
+    cells = code_cells(notebook)
+    [parameters] = tagged(notebook, "parameters")
+    names = {}
+    exec(parameters.source, names)
+    for name in [name for name in names if name != "__builtins__"]:
+        if name == "layer":  # known only to the results
+            continue
+        for value in [WRONG_KIND, *SENSELESS.get(name, [])]:
+            space, refusal = {}, None
+            for cell in cells:
+                try:
+                    exec(cell.source, space)
+                except InputError as error:
+                    refusal = str(error)
+                    break
+                if cell is parameters:
+                    space[name] = value
+            assert refusal and refusal.partition(": ")[0] in {name, *ALSO.get(name, [])}, (value, refusal)
 
 
 def draws(cell):

@@ -15,7 +15,7 @@ from simprune.data.batches import (
     stratified_draw,
 )
 from simprune.data.readers import EMBEDDED_FILE, identify, load, state_of_files
-from simprune.data.registry import DATASETS, FOLDER_PREFIX, DatasetSpec, check_dataset, content, short_name
+from simprune.data.registry import DATASETS, FOLDER_PREFIX, DatasetSpec, check_dataset, content, own_images, short_name
 
 __all__ = [
     "AUGMENTATIONS",
@@ -32,6 +32,7 @@ __all__ = [
     "identify",
     "load",
     "normalise",
+    "own_images",
     "probe_inputs",
     "short_name",
     "state_of_files",
