@@ -183,7 +183,7 @@ def list_(store: Store = None) -> None:
     stored: dict[str, list[tuple[str, str]]] = {}
     for experiment, place in ResultStore(store).stored():
         said = [f"seeds {', '.join(map(str, experiment.seeds))}", *experiment.options]
-        said += [f"images of {own_images(experiment.dataset).path}"] if experiment.is_folder else []
+        said += [f"images of {own.path}"] if (own := own_images(experiment.dataset)) else []
         stored.setdefault(f"Results in {place.parent}", []).append((place.name, " ".join(said)))
     for heading, rows in {
         "Architectures": [(name, item.title) for name, item in ARCHITECTURES.items() if item.build],
