@@ -97,7 +97,7 @@ def test_list_names_everything_that_can_be_chosen_and_what_is_stored(tmp_path, c
         assert name in out
     [stored] = re.findall(rf"^Results in {tmp_path}\n  (.*)", out, re.MULTILINE)
     assert re.match(r"lenet5-fashion_mnist_mini-quick-\w{12}  seeds 0 --rate 0.5 --levels 1 --epochs 1 ", stored)
-    assert re.search(r"^  lenet5-mnist-paper-\w{12}  seeds 0 --criterion none$", out, re.MULTILINE | re.ASCII)
+    assert re.search(r"^  lenet5-mnist-paper-\w{12} +seeds 0 --criterion none$", out, re.MULTILINE | re.ASCII)
 
 
 def test_results_on_own_images_and_of_own_architectures_are_listed_where_neither_is_at_hand(
