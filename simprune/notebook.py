@@ -128,6 +128,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "store": partial(_or_none, check_path),
     "studies": _studies,
     "which": _studies,
+    "kept": _studies,
     "study": _experiment,
     "small": partial(_experiment, given=("architecture", "dataset", "seeds", "measures")),
     "density": _within("(0, 1]"),

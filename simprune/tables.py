@@ -42,6 +42,22 @@ WHO_WORDS = {
     "untrained": "untrained",
     "chance": "chance",
 }
+# The tests of `analysis.known_answers`.
+TEST_WORDS = {
+    "trend": "distance grows with the level",
+    "monotonicity": "nearer levels are nearer",
+    "band_separation": "bands of density lie apart",
+    "detection": "a change is noticed",
+    "disagreement": "distance follows disagreement",
+    "divergence": "distance follows divergence",
+    "accuracy_gap": "distance follows accuracy",
+    "removal": "lost weights move it away",
+    "layer_identification": "a layer finds itself",
+    "corruption_order": "corruptions come in order",
+    "sensitivity": "damage is noticed",
+    "specificity": "another seed is no damage",
+}
+CORRECTION_WORDS = {"none": "uncorrected", "chance": "chance-corrected", "debiased": "debiased"}
 
 Form = Callable[[Any], str]
 
@@ -62,12 +78,12 @@ def number(value: float, digits: int = 3) -> str:
 
 def score(value: float) -> str:
     """A score in three decimals."""
-    return f"{value:.3f}".replace("-", MINUS)
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", MINUS)
 
 
 def score2(value: float) -> str:
     """A score in two decimals, as in sentences and in matrices."""
-    return f"{value:.2f}".replace("-", MINUS)
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)
 
 
 def percent(share: float, digits: int = 3) -> str:
@@ -108,8 +124,8 @@ def table(
     """A table as text. `form`: how its numbers are shown, `by_column`: those of some columns otherwise.
 
     A cell may be a number, a `Range` (the mean, and the range where seeds differ; a star where not every status is ok),
-    text, True or False (a tick or nothing), or missing (a dash). In rows and columns that are called measure, density
-    or who, names are shown in words.
+    text, True or False (a tick or nothing), or missing (a dash). In rows and columns of `NAMES`, names are shown in
+    words.
     """
     text = {
         place: [cell(value, by_column.get(column, form)) for value in numbers.iloc[:, place]]
@@ -198,4 +214,10 @@ def counted(number: int, noun: str) -> str:
 
 
 # Rows and columns of these names are shown in words.
-NAMES: Mapping[str, Callable[[Any], str]] = {"measure": title, "density": percent, "who": WHO_WORDS.__getitem__}
+NAMES: Mapping[str, Callable[[Any], str]] = {
+    "measure": title,
+    "density": percent,
+    "who": WHO_WORDS.__getitem__,
+    "test": TEST_WORDS.__getitem__,
+    "correction": CORRECTION_WORDS.__getitem__,
+}

@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
-import pandas as pd
 import pytest
 import yaml
 from rich.console import Console
@@ -249,9 +248,9 @@ def test_the_site_is_small(html):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith(str(book.EXECUTED))])
 def test_prose_holds_no_result_that_is_typed_in(page):
-    """Shares and decimals in the prose are glued; those of a definition or an example stand in this list."""
+    """Shares and decimals of a definition or an example stand in this list."""
     text = (CHECKOUT / f"{page}.md").read_text(encoding="utf-8")
-    text = re.sub(r"\{glue[^`]*`[^`]+`|```.*?```|\$\$.*?\$\$|`[^`]+`", "", text, flags=re.DOTALL)
+    text = re.sub(r"```.*?```|\$\$.*?\$\$|`[^`]+`", "", text, flags=re.DOTALL)
     found = set(re.findall(r"\d+(?:\.\d+)?\s*%|\d\.\d+", text))
     definitions = {"99 %", "30 %", "3.11"}  # SVCCA's threshold; the example of another rate; the Python that it takes
     recipe = {
@@ -326,11 +325,14 @@ def test_what_the_text_says_of_samples_and_rules_is_what_the_package_does():
         return " ".join(" ".join(cell.source for cell in nbformat.read(path, 4).cells).split())
 
     tests, sources = text("notebooks/known_answers.ipynb"), text("notebooks/where_from.ipynb")
-    assert known_answers.BANDS == (0.5, 0.2) and "(half of the weights or more, a fifth to a half, less)" in tests
+    assert known_answers.BANDS == (0.5, 0.2)
+    assert "levels with half of their weights or more, with a fifth to a half, and with less" in tests
     assert known_answers.DAMAGE == 0.01 and "costs the probe more than a percentage point of accuracy" in tests
     assert known_answers.SIBLING_RANGE == 0.95 and "would lie nineteen times in twenty" in tests
-    reach = known_answers._reach(pd.Series([-1.0, 0.0, 1.0]))  # of three with a standard deviation of 1
-    assert round(reach) == 5 and "about five standard deviations above" in tests
+    assert known_answers.MARGIN == 1 / 20 and "by no more than a twentieth" in text("notebooks/guide.ipynb")
+    assert known_answers.MOST_MISSING == 1 / 10 and "more than a tenth of the comparisons" in text(
+        "notebooks/guide.ipynb"
+    )
     assert diagnostics.SHUFFLES == {"flatten": 3, "channels": 2, "pooled": 3}
     assert "the mean over three such orders (two in the view `channels`)" in sources
     assert DRAWN_POSITIONS == 2000 and "take 2,000 positions, drawn once," in text("book/methods/representations.md")

@@ -1,11 +1,13 @@
-"""The figures on disagreement show what the tables hold, and say so where a table was not computed."""
+"""The figures on disagreement show what the tables hold."""
+
+import re
 
 import numpy as np
 import pandas as pd
 import planted
 import pytest
 
-from simprune import analysis, findings, plots
+from simprune import analysis, plots
 from simprune.analysis import known_answers, published
 
 NAME = "LeNet-5 on Fashion-MNIST"
@@ -21,26 +23,6 @@ def bare():
     results = planted.everything()
     results.diagnostics.clear()
     return {NAME: results}
-
-
-@pytest.fixture(scope="module")
-def tests(studies):
-    return known_answers.run_tests(studies)
-
-
-@pytest.fixture(scope="module")
-def boards(tests):
-    return findings.leaderboards(tests)
-
-
-def words(figure):
-    figure.canvas.draw()
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    return [text.get_text() for text in figure.texts] + texts
-
-
-def test_a_figure_without_its_table_says_so():
-    assert any("not computed" in text for text in words(plots.convergence_lines(None)))
 
 
 def test_the_marks_of_a_scale_are_where_the_table_has_them(studies):
@@ -124,43 +106,42 @@ def test_the_ladder_has_a_line_for_each_step(studies):
     assert len(plots.ladder_lines(analysis.ladder(studies[NAME], 3)).axes[0].lines) == len(analysis.LADDER)
 
 
-def test_the_scoreboard_has_a_cell_or_a_cross_for_each_measure_and_test(boards):
-    axes = plots.scoreboard_map(boards).axes[0]
-    table = findings.scoreboard(boards)
+def test_the_merits_have_a_cell_or_a_cross_for_each_measure_and_a_line_between_the_kinds_of_tests(studies):
+    tests = known_answers.run_tests(studies, studies, ["trend", "monotonicity", "sensitivity"])
+    tests["monotonicity"]["control"] = np.nan
+    table = known_answers.merits({test: known_answers.leaderboard(rows) for test, rows in tests.items()})
+    axes = plots.merit_map(table).axes[0]
+    cells = [text for text in axes.texts if re.fullmatch(r"−?\d\.\d\d", text.get_text())]
     crosses = [line for line in axes.lines if line.get_marker() == "x"]
-    assert len(axes.texts) + len(crosses) == table.size
-    assert f"{table.iat[0, 0]:.2f}" == axes.texts[0].get_text()
+    assert len(cells) + len(crosses) == 2 * len(table)  # no column for the test without any merit
+    assert [line for line in axes.lines if list(line.get_xdata()) == [1, 1]]
 
 
-def test_a_leaderboard_shows_every_procedure_and_chance(boards):
-    axes = plots.leaderboard_dots(boards, "monotonicity").axes[0]
-    board = boards["monotonicity"]
-    dots = [line for line in axes.lines if line.get_marker() in ("o", "s", "^")]
-    assert sorted(float(line.get_xdata()[0]) for line in dots) == pytest.approx(sorted(board["score"]))
-    assert [line for line in axes.lines if list(line.get_xdata()) == [0.5, 0.5]]
+def test_a_test_is_drawn_beside_its_control_for_each_study(studies):
+    rows = known_answers.run_tests(studies, studies, ["trend"])["trend"]
+    units = known_answers.unit_scores(rows).xs(("flatten", "none"), level=("view", "correction"))
+    first, second = plots.control_dots(units, "trend").axes
+    for axes, study in ((first, NAME), (second, "VGG on CIFAR-10")):
+        drawn = {line.get_label(): sorted(line.get_xdata()) for line in axes.lines}
+        means = units.xs(study, level="study").groupby("measure").mean()
+        assert drawn["pruned"] == drawn["its twin"] == sorted(means["score"])
+        assert drawn["shuffled"] == sorted(means["chance"])
+    [only] = plots.control_dots(units.xs(NAME, level="study", drop_level=False).drop(columns="control"), "trend").axes
+    assert "its twin" not in [line.get_label() for line in only.lines]
 
 
-def test_a_test_that_was_not_run_says_so(boards):
-    assert any("not computed" in text for text in words(plots.leaderboard_dots({}, "trend")))
-    assert any("not computed" in text for text in words(plots.scoreboard_map({})))
-    assert any("not computed" in text for text in words(plots.detection_dots(None)))
-    assert any("not computed" in text for text in words(plots.guide_chart({})))
+def test_a_turn_is_a_density_or_a_dash_or_a_cross():
+    table = pd.DataFrame({"conv1_relu": [0.0, np.nan], "fc1_relu": [0.107, 0.8]}, index=["nbs", "mean_cca"])
+    axes = plots.turns_map({"A": table}).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["80", "–", "11"]  # mean CCA stands first, as in the registry
+    assert len([line for line in axes.lines if line.get_marker() == "x"]) == 1
 
 
-def test_detection_names_a_density_or_says_never(tests):
-    axes = plots.detection_dots(tests["detection"]).axes[0]
-    table = findings.detection_summary(tests["detection"])
-    shown = [text.get_text() for text in axes.texts]
-    assert shown.count("never") == int((table == 0).sum().sum())
-    assert len(shown) == int(table.notna().sum().sum())
-
-
-def test_the_guide_names_the_best_procedure_of_each_question(boards):
-    axes = plots.guide_chart(boards).axes[0]
-    assert [text.get_text() for text in axes.texts] == list(findings.guide_points(boards)["procedure"])
-    axes.figure.canvas.draw()
-    left = axes.get_window_extent().x0
-    assert all(text.get_window_extent().x0 >= left for text in axes.texts)
+def test_the_guide_fills_what_ties_with_the_best():
+    points = pd.DataFrame({"question": ["a", "a", "b"], "merit": [0.5, 0.1, 0.0], "tied": [True, False, False]})
+    axes = plots.guide_chart(points).axes[0]
+    hollow, filled = axes.lines[1:]
+    assert list(filled.get_xdata()) == [0.5] and list(hollow.get_xdata()) == [0.1, 0.0]
 
 
 def test_svcca_is_drawn_for_each_study_and_network_and_left_out_where_it_is_not_ok(studies):

@@ -4,33 +4,39 @@ Every test scores *procedures*: a measure, in a view, with a correction. All mea
 (`as_similarity`) and a distance is 1 minus that, so that only orders matter that no monotone map
 changes. A score that is not ok has no value: what it takes part in is counted as missing, never as right or wrong.
 Ties count as half right, or as nothing in a rank correlation, so that a measure that says the same of everything is
-at chance. Networks are permuted where chance is found by permutation, never the pairs of them, which are not
-independent.
+at chance.
 
 Each test takes the results of one study and gives one row per seed, procedure and layer, with the columns
 
     seed, view, measure, correction, layer, layer_index, score, chance, counted, missing
 
 (some have one more), or None where the tables that it needs were not computed. `counted` and `missing` count
-comparisons. Tests with a permutation test have a column `p` as well: that of the procedure's mean over layers,
-one-sided, the same in all its rows of a seed.
+comparisons. `chance` is what shuffling gives: of a test about levels, its mean score with the networks of the run in
+random orders, the same for all layers; networks are shuffled, never the pairs of them, which are not independent.
+
+A network that is trained on drifts away level by level whether it is pruned or not. So a test about levels
+(`OF_LEVELS`) counts for what it gives beyond the *twin*, the run that was trained as long and lost no weight: `merit`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap, combine_pvalues, rankdata
+from scipy.stats import rankdata
 from scipy.stats import t as student
 
+from simprune.analysis.effects import effects, first_density
 from simprune.analysis.scores import COPIES, DEBIASED, as_similarity, diagnostic, is_ok, procedures
+from simprune.analysis.sources import convergence, convergence_means
+from simprune.analysis.summaries import densities
 from simprune.errors import InputError, check_choice
 
 if TYPE_CHECKING:
     from simprune.results import Results
 
-PERMUTATIONS = 499
+SHUFFLES = 99
 RESAMPLES = 999
 FEWEST_UNITS = 3  # for an interval over seeds and studies
 # Bands of density for the test of band separation: the first holds every density from there up to 1.
@@ -38,15 +44,15 @@ BANDS = (0.5, 0.2)
 # A corruption does damage if it costs a linear probe more than this much accuracy.
 DAMAGE = 0.01
 SIBLING_RANGE = 0.95
+MARGIN = 0.05  # merits that are nearer to one another are not told apart
+MOST_MISSING = 0.1  # of its comparisons, for a procedure that is recommended
+HIGH_FLOOR = 0.3  # no procedure is recommended that says more than this of shuffled inputs
+NEAR = 0.01  # a score is settled that is within this of that on all inputs
+# Means of canonical correlations; the eigenspace overlap divides by the larger rank, and so knows a layer by its width.
+CCA_TYPE = ("mean_cca", "mean_squared_cca", "svcca", "pwcca")
 PROCEDURE = ["view", "measure", "correction"]
 LAYER = ["layer", "layer_index"]
 COLUMNS = ["seed", *PROCEDURE, *LAYER, "score", "chance", "counted", "missing"]
-# What a network does that a distance between representations may go with: by the measure of outputs that says it.
-FUNCTIONS = {
-    "prediction_agreement": "prediction disagreement",
-    "jensen_shannon": "Jensen–Shannon divergence",
-    "accuracy_gap": "accuracy gap",
-}
 
 
 def distances(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,11 +69,10 @@ def distances(table: pd.DataFrame) -> pd.DataFrame:
 # Monotonicity ---------------------------------------------------------------------------------------------------
 
 
-def monotonicity(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame | None:
+def monotonicity(results: "Results", seed: int = 0) -> pd.DataFrame | None:
     """Share of right comparisons among levels i < j < k: i is nearer to j than to k, and k nearer to j than to i.
 
-    Chance ½, ties ½. Uses `level_pairs`; p permutes the networks of a run, jointly for all layers. None without those,
-    or with fewer than three networks in a run.
+    Ties ½. Uses `level_pairs`. None without those, or with fewer than three networks in a run.
     """
     pairs = diagnostic(results, "level_pairs")
     if pairs is None or results.performance["level"].max() < 2:
@@ -89,12 +94,22 @@ def monotonicity(results: "Results", permutations: int = PERMUTATIONS, seed: int
             return right, known.sum(axis=-1)
 
         right, known = verdict(np.arange(count))
-        score = _ratio(right, known)
-        generator = np.random.default_rng([seed, run])
-        null = [_layer_mean(_ratio(*verdict(generator.permutation(count)))) for _ in range(permutations)]
-        p = _p_values(_layer_mean(score), np.array(null))
-        rows.append(_rows(run, names, layers, score, 0.5, known, len(near) - known, p))
+        shuffled = [_ratio(*verdict(order)) for order in _orders(count, seed, run)]
+        rows.append(_rows(run, names, layers, _ratio(right, known), _mean(shuffled), known, len(near) - known))
     return pd.concat(rows, ignore_index=True)
+
+
+def _orders(count: int, seed: int, run: int) -> np.ndarray:
+    """Random orders of the networks of a run: shuffles × networks."""
+    generator = np.random.default_rng([seed, run])
+    return np.array([generator.permutation(count) for _ in range(SHUFFLES)])
+
+
+def _mean(scores) -> np.ndarray:
+    """The mean over the first axis of what is known there, NaN if nothing is."""
+    scores = np.asarray(scores, float)
+    known = np.isfinite(scores)
+    return _ratio(np.where(known, scores, 0).sum(axis=0), known.sum(axis=0))
 
 
 def _level_matrices(table: pd.DataFrame) -> tuple[list[tuple], pd.Series, np.ndarray]:
@@ -119,48 +134,28 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
 
 
-def _layer_mean(score: np.ndarray) -> np.ndarray:
-    """The mean over layers (the last axis) that have a score, NaN if none has."""
-    known = np.isfinite(score)
-    return _ratio(np.where(known, score, 0).sum(axis=-1), known.sum(axis=-1))
-
-
-def _p_values(score: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """One-sided: how often permuted networks score at least as much; NaN without a score."""
-    reached = (null >= score - 1e-12).sum(axis=0)
-    return np.where(np.isfinite(score), (1 + reached) / (1 + len(null)), np.nan)
-
-
-def _rows(run, names, layers, score, chance, counted, missing, p=None, **extra) -> pd.DataFrame:
+def _rows(run, names, layers, score, chance, counted, missing) -> pd.DataFrame:
     """Arrays of procedures × layers as a table with `COLUMNS`, in their order."""
     table = pd.DataFrame(np.repeat(np.array(names, object), len(layers), axis=0), columns=PROCEDURE)
     table["layer"], table["layer_index"] = np.tile(layers.to_numpy(), len(names)), np.tile(layers.index, len(names))
     for column, values in {"score": score, "chance": chance, "counted": counted, "missing": missing}.items():
         table[column] = np.broadcast_to(values, (len(names), len(layers))).ravel()
     table.insert(0, "seed", run)
-    if p is not None:
-        table["p"] = np.repeat(p, len(layers))
-    return table.assign(**extra)
+    return table
 
 
-def trend(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame | None:
-    """Kendall's τ between the distance to the dense network and the level: 1 if it grows level by level; chance 0.
+def trend(results: "Results", seed: int = 0) -> pd.DataFrame | None:
+    """Kendall's τ between the distance to the dense network and the level: 1 if it grows level by level.
 
     Ties count as nothing (τ-a, which is Somers' D here: levels are not tied). Uses the similarity table, and
-    `nulls` for corrected scores, which are judged at the levels that have a null; p permutes levels. None without
-    pruned networks.
+    `nulls` for corrected scores, which are judged at the levels that have a null. None without pruned networks.
     """
     rows = []
     for run, table in procedures(results).groupby("seed"):
         names, layers, levels, values = _profiles(table)
-        order = np.arange(len(levels))
-        score, counted, pairs = _tau(1 - values, order)
-        generator = np.random.default_rng([seed, run])
-        permuted = np.array([generator.permutation(order) for _ in range(permutations)])
-        null = _permuted_tau(1 - values, permuted)
-        rows.append(
-            _rows(run, names, layers, score, 0.0, counted, pairs - counted, _p_values(_layer_mean(score), null))
-        )
+        score, counted, pairs = _tau(1 - values, np.arange(len(levels)))
+        shuffled = [_tau(1 - values, order)[0] for order in _orders(len(levels), seed, run)]
+        rows.append(_rows(run, names, layers, score, _mean(shuffled), counted, pairs - counted))
     return pd.concat(rows, ignore_index=True) if rows else None
 
 
@@ -189,28 +184,17 @@ def _tau(values: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return _ratio(signs @ np.sign(order[j] - order[i]), known.sum(axis=-1)), known.sum(axis=-1), len(i)
 
 
-def _permuted_tau(values: np.ndarray, orders: np.ndarray) -> np.ndarray:
-    """Means over layers of τ-a with each of some orders: orders × procedures."""
-    signs, known, (i, j) = _signs(values)
-    against = np.sign(orders[:, j] - orders[:, i])
-    tau = _ratio(
-        np.moveaxis(signs @ against.T, -1, 0), np.broadcast_to(known.sum(axis=-1), (len(orders), *signs.shape[:2]))
-    )
-    return _layer_mean(tau)
-
-
 # Detection ------------------------------------------------------------------------------------------------------
 
 
 def detection(results: "Results") -> pd.DataFrame | None:
-    """The density at which a pruned network is first farther from its dense one than siblings are.
+    """Whether a pruned network is ever farther from its dense one than siblings are: 1 or 0.
 
-    A row per seed, procedure (uncorrected) and layer: `score`, the density of the first level whose distance to the
-    dense network is above the upper end of the siblings' 95 % range; 0 if that never happens, which is a legal answer
-    and not a failure; NaN if there are no scores. `bound` is that end and `siblings` says where it comes from:
-    "seeds", a prediction interval from three or more pairs of dense networks (Student's t); "inputs", one around the
-    seed's own pair, from random draws of the probe inputs; "one pair", a single distance, where there is nothing
-    else. There is no chance level. None if siblings were not compared.
+    A row per seed, procedure (uncorrected) and layer. `density` is that of the first level whose distance to the
+    dense network is above the upper end of the siblings' 95 % range, 0 if that never happens, which is a legal answer
+    and not a failure. `bound` is that end and `siblings` says where it comes from: "seeds", a prediction interval from
+    three or more pairs of dense networks (Student's t); "inputs", one around the seed's own pair, from random draws of
+    the probe inputs; "one pair", a single distance, where there is nothing else. None if siblings were not compared.
     """
     table = distances(results.similarity[results.similarity["layer_index"] >= 0])
     table = table[table["view"] != "outputs"]
@@ -226,9 +210,21 @@ def detection(results: "Results") -> pd.DataFrame | None:
         changed=dense["density"].where(known & (dense["value"] > dense["bound"])), known=known, lost=~known
     )
     groups = dense.groupby(["seed", *PROCEDURE, *LAYER, "bound", "siblings"], sort=False, dropna=False)
-    found = groups.agg(score=("changed", "max"), counted=("known", "sum"), missing=("lost", "sum")).reset_index()
-    found["score"] = found["score"].fillna(0).where(found["counted"] > 0)
-    return found.assign(chance=np.nan)[[*COLUMNS, "bound", "siblings"]]
+    found = groups.agg(density=("changed", "max"), counted=("known", "sum"), missing=("lost", "sum")).reset_index()
+    found["density"] = found["density"].fillna(0).where(found["counted"] > 0)
+    found["score"] = (found["density"] > 0).astype(float).where(found["counted"] > 0)
+    return found.assign(chance=0.0)[[*COLUMNS, "density", "bound", "siblings"]]
+
+
+def turns(results: "Results", twin: "Results", view: str = "flatten") -> pd.DataFrame:
+    """From which density on each measure puts the pruned network farther from the dense one than its twin, with all
+    seeds: measure × layer; 0 for never, NaN where a measure has no score in a layer."""
+    table = effects({"pruned": results, "twin": twin}, ("pruning",))
+    table = table[(table["view"] == view) & ~table["measure"].isin([*COPIES, *DEBIASED])]
+    layers = table.drop_duplicates("layer_index").sort_values("layer_index")["layer"]
+    scored = table.groupby(["measure", "layer"])["difference"].count().unstack() > 0
+    found = first_density(table, densities(results)).xs(view, axis="columns", level="view")
+    return found.fillna(0.0).where(scored.reindex_like(found).fillna(False))[list(layers)]
 
 
 def _sibling_bounds(siblings: pd.DataFrame, samples: pd.DataFrame | None) -> pd.DataFrame:
@@ -265,109 +261,99 @@ def _reach(values: pd.Series) -> float:
     return float(quantile * np.sqrt(1 + 1 / len(values)) * values.std(ddof=1))
 
 
+def removal(results: "Results", held: "Results") -> pd.DataFrame:
+    """Share of the levels at which the pruned network is farther from its dense one than the *held* network is.
+
+    The two differ in nothing but the loss of the weights: in `held` they keep their values and are trained no more. So
+    the pruned one should be the farther; ties ½, chance ½. A row per seed, procedure (uncorrected) and layer.
+    """
+    keys = ["seed", "level", *PROCEDURE, *LAYER]
+    both = [
+        distances(table[(table["reference"] == "dense") & (table["level"] > 0) & (table["view"] != "outputs")])
+        for table in (results.similarity, held.similarity)
+    ]
+    table = both[0][[*keys, "value"]].merge(both[1][[*keys, "value"]], on=keys, suffixes=("", "_held"))
+    gap = table["value"] - table["value_held"]
+    table = table.assign(right=((gap > 0) + 0.5 * (gap == 0)).where(gap.notna()), lost=gap.isna())
+    groups = table[table["layer_index"] >= 0].groupby(["seed", *PROCEDURE, *LAYER], sort=False)
+    found = groups.agg(score=("right", "mean"), counted=("right", "count"), missing=("lost", "sum")).reset_index()
+    return found.assign(chance=0.5)[COLUMNS]
+
+
 # Bands ----------------------------------------------------------------------------------------------------------
 
 
-def band_separation(results: "Results") -> pd.DataFrame | None:
+def band_separation(results: "Results", seed: int = 0) -> pd.DataFrame | None:
     """Whether levels of one band of density are nearer to each other than to those of other bands: AUPRC.
 
     Bands are cut at the densities of `BANDS`. The score is the average precision (area under the precision–recall
-    curve) of similarity as a sign that two levels share a band; chance is the share of pairs that do.
+    curve) of similarity as a sign that two levels share a band; by chance it is near the share of pairs that do.
     Uses `level_pairs`.
     """
     pairs = diagnostic(results, "level_pairs")
     if pairs is None:
         return None
     density = results.performance.groupby("level")["density"].mean()
-    band = sum((density < edge).astype(int) for edge in BANDS)
-    table = distances(pairs)
-    table["same"] = table["level_x"].map(band).to_numpy() == table["level_y"].map(band).to_numpy()
+    band = sum((density < edge).astype(int) for edge in BANDS).to_numpy()
     rows = []
-    for keys, group in table.groupby(["seed", *PROCEDURE, *LAYER], sort=False):
-        known = group[group["value"].notna()]
-        chance = known["same"].mean() if len(known) else np.nan
-        two_sided = 0 < chance < 1
-        score = average_precision(known["same"], known["value"]) if two_sided else np.nan
-        rows.append((*keys, score, chance, len(known), len(group) - len(known)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    for run, table in distances(pairs).groupby("seed"):
+        names, layers, cube = _level_matrices(table)
+        i, j = np.triu_indices(cube.shape[-1], 1)
+        apart, counted = cube[..., i, j], np.isfinite(cube[..., i, j]).sum(axis=-1)
+        orders = [np.arange(cube.shape[-1]), *_orders(cube.shape[-1], seed, run)]
+        score, *shuffled = _average_precision(apart, [band[order][i] == band[order][j] for order in orders])
+        rows.append(_rows(run, names, layers, score, _mean(shuffled), counted, len(i) - counted))
+    return pd.concat(rows, ignore_index=True)
 
 
-def average_precision(same: "pd.Series", distance: "pd.Series") -> float:
-    """Area under the precision–recall curve of nearness as a sign of `same`, as scikit-learn has it; ties are one step.
+def _average_precision(distance: np.ndarray, labels: list[np.ndarray]) -> list[np.ndarray]:
+    """Average precision of nearness (the last axis) as a sign of each of some labels; NaN where these are all alike.
 
-    (scikit-learn's own checks its input for longer than it computes, two thousand times a page.)
+    Pairs at one distance are taken in together; those without a distance are left out.
     """
-    distance, order = np.unique(distance.to_numpy(float), return_inverse=True)
-    found = np.cumsum(np.bincount(order, same.to_numpy(float)))  # up to each distance
-    precision = found / np.cumsum(np.bincount(order))
-    return float(precision @ np.diff(found, prepend=0) / found[-1])
+    order = np.argsort(distance, axis=-1, kind="stable")  # NaN last
+    values = np.take_along_axis(distance, order, axis=-1)
+    places = np.arange(distance.shape[-1])
+    ends = np.append(values[..., 1:] != values[..., :-1], np.ones((*values.shape[:-1], 1), bool), axis=-1)
+    last = np.minimum.accumulate(np.where(ends, places, len(places))[..., ::-1], axis=-1)[..., ::-1]
+    known = np.isfinite(values)
+    found = []
+    for label in labels:
+        hits = label[order] & known
+        precision = np.take_along_axis(hits.cumsum(axis=-1) / (places + 1), last, axis=-1)
+        whole = hits.sum(axis=-1)
+        both = (whole > 0) & (whole < known.sum(axis=-1))
+        found.append(np.where(both, _ratio((precision * hits).sum(axis=-1), whole), np.nan))
+    return found
 
 
 # Function -------------------------------------------------------------------------------------------------------
 
 
-def function(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame | None:
-    """Spearman's ρ of the distance to the dense network with what changed in the network's outputs; chance 0.
+def function(results: "Results", target: str, seed: int = 0) -> pd.DataFrame | None:
+    """Spearman's ρ, over the pruned levels, of the distance to the dense network with what changed in the outputs.
 
-    A row per seed, procedure, layer and `target` (`FUNCTIONS`), over the pruned levels; p permutes networks. Both may
-    grow with the level: being above chance says that they go together along a run, not why. A layer
-    in which any level has no score is missing; a target that does not vary is left out. None if outputs were not
-    compared.
+    `target`: a measure of outputs. Both may grow with the level: they go together along a run, it is not said why. A
+    layer in which any level has no score is missing. None where outputs were not compared or did not change.
     """
     table = results.similarity
     outputs = table[(table["view"] == "outputs") & (table["reference"] == "dense") & (table["level"] > 0)]
+    outputs = outputs[outputs["measure"] == target]
     outputs = outputs.assign(value=1 - as_similarity(outputs["measure"], outputs["value"]))
     if outputs.empty:
         return None
     rows = []
     for run, scores in procedures(results).groupby("seed"):
         names, layers, levels, values = _profiles(scores)
-        for target, change in outputs[outputs["seed"] == run].groupby("measure"):
-            change = change.set_index("level")["value"].reindex(levels).to_numpy(float)
-            if not np.isfinite(change).all() or np.ptp(change) == 0:
-                continue
-            generator = np.random.default_rng([seed, run])
-            orders = np.array([generator.permutation(len(levels)) for _ in range(permutations)])
-            rows.append(_correlated(run, names, layers, 1 - values, change, change[orders], target=FUNCTIONS[target]))
-    return pd.concat(rows, ignore_index=True) if rows else None
-
-
-def function_pairs(results: "Results", permutations: int = PERMUTATIONS, seed: int = 0) -> pd.DataFrame | None:
-    """Mantel test of the distances between levels with the differences of their test accuracies; chance 0.
-
-    Spearman's ρ over all pairs of levels; p permutes networks, rows and columns together (Mantel 1967). Uses
-    `level_pairs`.
-    """
-    pairs = diagnostic(results, "level_pairs")
-    if pairs is None:
-        return None
-    rows = []
-    for run, table in distances(pairs).groupby("seed"):
-        names, layers, cube = _level_matrices(table)
-        accuracy = results.performance[results.performance["seed"] == run].set_index("level")["test_accuracy"]
-        accuracy = accuracy.reindex(range(cube.shape[-1])).to_numpy(float)
-        if not np.isfinite(accuracy).all() or np.ptp(accuracy) == 0:
+        change = outputs[outputs["seed"] == run].set_index("level")["value"].reindex(levels).to_numpy(float)
+        if not np.isfinite(change).all() or np.ptp(change) == 0:
             continue
-        i, j = np.triu_indices(cube.shape[-1], 1)
-        generator = np.random.default_rng([seed, run])
-        orders = np.array([generator.permutation(len(accuracy)) for _ in range(permutations)])
-        gap = np.abs(accuracy[:, None] - accuracy)
-        permuted = gap[orders[:, i], orders[:, j]]
-        rows.append(
-            _correlated(run, names, layers, cube[..., i, j], gap[i, j], permuted, target="accuracy gap of pairs")
-        )
+        known = np.isfinite(values).all(axis=-1, keepdims=True)
+        rho = _rho(1 - values, np.array([change, *change[_orders(len(levels), seed, run)]]))
+        rho = np.moveaxis(np.where(known, rho, np.nan), -1, 0)
+        counted = np.isfinite(values).sum(axis=-1) * known[..., 0]
+        rows.append(_rows(run, names, layers, rho[0], _mean(rho[1:]), counted, len(levels) - counted))
     return pd.concat(rows, ignore_index=True) if rows else None
-
-
-def _correlated(run, names, layers, values, target_values, permuted, target: str) -> pd.DataFrame:
-    """Spearman's ρ of the last axis with a target, and p from permuted targets; a constant scores 0."""
-    known = np.isfinite(values).all(axis=-1)
-    score = np.where(known, _rho(values, target_values[None])[..., 0], np.nan)
-    null = np.moveaxis(np.where(known[..., None], _rho(values, permuted), np.nan), -1, 0)
-    counted = np.isfinite(values).sum(axis=-1) * known
-    p = _p_values(_layer_mean(score), _layer_mean(null))
-    missing = values.shape[-1] - counted
-    return _rows(run, names, layers, score, 0.0, counted, missing, p, target=target)
 
 
 def _rho(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -474,62 +460,107 @@ def _damaged(table: pd.DataFrame) -> pd.DataFrame:
     return corrupted.assign(lost=corrupted["whole"] - corrupted["probe_accuracy"])
 
 
-# Leaderboards ---------------------------------------------------------------------------------------------------
+# Merit ----------------------------------------------------------------------------------------------------------
 
 TESTS: dict[str, Callable[["Results"], pd.DataFrame | None]] = {
-    "monotonicity": monotonicity,
     "trend": trend,
-    "detection": detection,
+    "monotonicity": monotonicity,
     "band_separation": band_separation,
-    "function": function,
-    "function_pairs": function_pairs,
+    "detection": detection,
+    "disagreement": partial(function, target="prediction_agreement"),
+    "divergence": partial(function, target="jensen_shannon"),
+    "accuracy_gap": partial(function, target="accuracy_gap"),
     "layer_identification": layer_identification,
     "corruption_order": corruption_order,
     "sensitivity": sensitivity,
     "specificity": specificity,
 }
+# What follows the levels of a run, and counts only for what it gives beyond the run that lost no weight.
+OF_LEVELS = ("trend", "monotonicity", "band_separation", "detection", "disagreement", "divergence", "accuracy_gap")
 
 
-def run_tests(studies: Mapping[str, "Results"], tests: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
+def run_tests(
+    studies: Mapping[str, "Results"], twins: Mapping[str, "Results"] | None = None, tests: Iterable[str] | None = None
+) -> dict[str, pd.DataFrame]:
     """The rows of each test over all studies, with a leading column `study`; tests that no study has tables for are
     left out.
 
-    Raises `InputError` for an unknown test.
+    `twins`: by study, the run that lost no weight. Tests of `OF_LEVELS` get a column `control`, the score of the same
+    procedure, layer and seed there, NaN where there is none. Raises `InputError` for an unknown test.
     """
     found = {}
     for test in TESTS if tests is None else tests:
-        rows = {name: TESTS[check_choice("tests", test, TESTS)](results) for name, results in studies.items()}
-        rows = {name: table for name, table in rows.items() if table is not None}
-        if rows:
-            found[test] = pd.concat(rows, names=["study"]).reset_index("study").reset_index(drop=True)
+        score, parts = TESTS[check_choice("tests", test, TESTS)], {}
+        for name, results in studies.items():
+            rows = score(results)
+            if rows is not None:
+                parts[name] = _with_control(rows, (twins or {}).get(name), score) if test in OF_LEVELS else rows
+        if parts:
+            found[test] = pd.concat(parts, names=["study"]).reset_index("study").reset_index(drop=True)
     return found
 
 
-def leaderboard(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Procedures by their mean score in one test, best first.
+def _with_control(rows: pd.DataFrame, twin: "Results | None", score: Callable) -> pd.DataFrame:
+    control = None if twin is None else score(twin)
+    if control is None:
+        return rows.assign(control=np.nan)
+    keys = ["seed", *PROCEDURE, *LAYER]
+    return rows.merge(control[[*keys, "score"]].rename(columns={"score": "control"}), on=keys, how="left")
 
-    A unit is one seed of one study: its score is the mean over its layers (and kinds of corruption, or targets) that
-    have one, the procedure's score the mean over units. Only units in which every procedure of the table occurs count
-    (all of them, where there is no such unit): means over other units could not be ranked. `low` and `high` are a 95 %
-    bootstrap interval over units (percentiles), NaN with fewer than three units or where all are equal. `chance` is the
-    mean chance level; `counted` and `missing` add up; `units` is their number; `p_adjusted` holds for tests with p: p
-    values of units are combined (Fisher) and adjusted over the procedures of the table (Benjamini & Hochberg 1995),
-    else it is NaN.
-    Columns: view, measure, correction, score, low, high, chance, p_adjusted, counted, missing, units.
+
+def unit_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means over layers (and kinds of corruption): a row for each procedure and unit, which is one seed of one study.
+
+    Only units in which every procedure of the table occurs count (all of them, where there is no such unit): means
+    over other units could not be ranked. Columns: score, chance, of a test with a control that, and `merit`: what the
+    score has above the greater of the two; NaN without the control that it needs.
     """
     if rows.empty:
         raise InputError("rows: the test has none")
     rows = rows[_has_all_procedures(rows)]
-    by = [*PROCEDURE, "study", "seed"]
-    units = rows.groupby(by, sort=False).agg(score=("score", "mean"), chance=("chance", "mean")).reset_index()
-    groups = units.groupby(PROCEDURE, sort=False)
-    table = groups.agg(score=("score", "mean"), chance=("chance", "mean"), units=("score", "count"))
-    ends = [_interval(group["score"].dropna().to_numpy(), seed) for _, group in groups]
-    table["low"], table["high"] = zip(*ends, strict=True)
-    sums = rows.groupby(PROCEDURE, sort=False)[["counted", "missing"]].sum()
-    table = table.join(sums).assign(p_adjusted=_adjusted(rows, table.index))
-    columns = ["score", "low", "high", "chance", "p_adjusted", "counted", "missing", "units"]
-    return table[columns].reset_index().sort_values("score", ascending=False, kind="stable", ignore_index=True)
+    columns = ["score", "chance", *(["control"] if "control" in rows else [])]
+    if "control" in rows:  # layer by layer: both or neither
+        known = rows["control"].notna() | rows["control"].isna().groupby([rows["study"], rows["seed"]]).transform("all")
+        rows = rows[known]
+    units = rows.groupby([*PROCEDURE, "study", "seed"], sort=False)[columns].mean()
+    floor = units[columns[1:]].max(axis=1, skipna=False)
+    return units.assign(merit=units["score"] - floor)
+
+
+def leaderboard(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Procedures by their merit in one test, best first; where no merit is known, by their score.
+
+    Every number is the mean over studies of the means over their seeds: a study counts once. `low` and `high` are a
+    95 % bootstrap interval of the merit (percentiles): studies are drawn with replacement, and seeds within each; NaN
+    with fewer than three units. `counted` and `missing` add up comparisons; `units` counts the seeds with a merit.
+    Columns: view, measure, correction, score, chance, control, merit, low, high, counted, missing, units.
+    """
+    units = unit_scores(rows)
+    table = units.groupby([*PROCEDURE, "study"], sort=False).mean().groupby(PROCEDURE, sort=False).mean()
+    table = table.reindex(columns=["score", "chance", "control", "merit"])
+    table["units"] = units["merit"].groupby(PROCEDURE, sort=False).count()
+    drawn = _resampled(units["merit"], seed)
+    table["low"], table["high"] = (drawn.quantile(end, axis=1) for end in (0.025, 0.975))
+    table = table.join(rows[_has_all_procedures(rows)].groupby(PROCEDURE, sort=False)[["counted", "missing"]].sum())
+    columns = ["score", "chance", "control", "merit", "low", "high", "counted", "missing", "units"]
+    ordered = table[columns].sort_values(["merit", "score"], ascending=False, kind="stable")
+    return ordered.reset_index()
+
+
+def _resampled(merit: pd.Series, seed: int) -> pd.DataFrame:
+    """Means over studies of means over seeds, drawn anew: procedures × resamples; NaN with too few units."""
+    wide = merit.unstack(["study", "seed"]).dropna(axis="columns", how="all")
+    if wide.shape[1] < FEWEST_UNITS:
+        return pd.DataFrame(np.nan, wide.index, [0])
+    generator, values = np.random.default_rng(seed), wide.to_numpy(float).T
+    of, number = pd.factorize(wide.columns.get_level_values("study"))[0], wide.columns.unique("study").size
+    means = []  # of each study: resamples × places that it may be drawn for × procedures
+    for study in range(number):
+        seeds = np.flatnonzero(of == study)
+        means.append(_mean(values[generator.choice(seeds, (len(seeds), RESAMPLES, number))]))
+    chosen = generator.integers(number, size=(number, RESAMPLES))
+    drawn = np.array(means)[chosen, np.arange(RESAMPLES), np.arange(number)[:, None]]
+    return pd.DataFrame(_mean(drawn).T, wide.index)
 
 
 def _has_all_procedures(rows: pd.DataFrame) -> pd.Series:
@@ -540,27 +571,65 @@ def _has_all_procedures(rows: pd.DataFrame) -> pd.Series:
     return unit.isin(whole if len(whole) else occurring.index)
 
 
-def _interval(scores: np.ndarray, seed: int) -> tuple[float, float]:
-    if len(scores) < FEWEST_UNITS or np.ptp(scores) == 0:
-        return np.nan, np.nan
-    generator = np.random.default_rng(seed)
-    found = bootstrap((scores,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=generator, vectorized=True)
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+def merits(boards: Mapping[str, pd.DataFrame], view: str = "flatten", column: str = "merit") -> pd.DataFrame:
+    """Measures × tests: the merits (or another column) of uncorrected measures in one view; NaN where there is none."""
+    chosen = {test: board[(board["view"] == view) & (board["correction"] == "none")] for test, board in boards.items()}
+    return pd.DataFrame({test: board.set_index("measure")[column] for test, board in chosen.items()})
 
 
-def _adjusted(rows: pd.DataFrame, order: pd.MultiIndex) -> np.ndarray:
-    """p values of procedures, combined over units and adjusted over procedures; NaN where there are none."""
-    from statsmodels.stats.multitest import multipletests
+# Advice ---------------------------------------------------------------------------------------------------------
 
-    if "p" not in rows:
-        return np.full(len(order), np.nan)
-    # One p per unit: targets share the permutations, so that the greatest of theirs stands for all.
-    units = rows.groupby([*PROCEDURE, "study", "seed"], sort=False)["p"].max().dropna()
-    combined = units.groupby(PROCEDURE, sort=False).agg(
-        lambda p: combine_pvalues(p).pvalue if len(p) > 1 else p.iloc[0]
-    )
-    combined = combined.reindex(order).to_numpy(float, copy=True)
-    known = np.isfinite(combined)
-    if known.any():
-        combined[known] = multipletests(combined[known], method="fdr_bh")[1]
-    return combined
+
+def floors(studies: Mapping[str, "Results"]) -> pd.Series:
+    """What each procedure says of shuffled inputs where it says most: the greatest over studies and layers of the mean
+    over seeds and levels, as a similarity. Scores that are not ok are left out. Indexed by `PROCEDURE`."""
+    found = []
+    for results in studies.values():
+        nulls = diagnostic(results, "nulls")
+        if nulls is not None:
+            keys = ["seed", "level", "layer_index", "view", "measure", "reference"]
+            table = nulls[[*keys, "null"]].merge(results.similarity[[*keys, "status"]], on=keys)
+            table = table[(table["reference"] == "dense") & is_ok(table["status"]) & ~table["measure"].isin(COPIES)]
+            table = table.assign(null=as_similarity(table["measure"], table["null"]))
+            found.append(table.groupby(["view", "measure", "layer_index"])["null"].mean())
+    if not found:
+        return pd.Series(dtype=float)
+    highest = pd.concat(found).groupby(["view", "measure"]).max().reset_index()
+    highest["correction"] = np.where(highest["measure"].isin(DEBIASED), "debiased", "none")
+    return highest.replace({"measure": DEBIASED}).set_index(PROCEDURE)["null"]
+
+
+def advice(rows: pd.DataFrame, floor: pd.Series, seed: int = 0) -> pd.DataFrame:
+    """The procedures that can't be told from the best in one test: the rows of its `leaderboard` that tie, best first.
+
+    One ties if its merit is less by no more than `MARGIN`, or if the interval of the difference holds 0. Left out are
+    those that miss more than `MOST_MISSING` of their comparisons, or whose `floors` are above `HIGH_FLOOR`. Empty where
+    the merit of the best, at the lower end of its interval if there is one, is less than `MARGIN`.
+    """
+    board = leaderboard(rows, seed)
+    usable = board["missing"] <= MOST_MISSING * (board["counted"] + board["missing"])
+    high = floor.reindex(pd.MultiIndex.from_frame(board[PROCEDURE])).to_numpy(float) > HIGH_FLOOR
+    table = board[usable & board["merit"].notna() & ((board["correction"] == "chance") | ~high)]
+    if table.empty or table["low"].fillna(table["merit"]).iloc[0] < MARGIN:
+        return table.iloc[:0]
+    drawn = _resampled(unit_scores(rows)["merit"], seed).loc[list(table[PROCEDURE].itertuples(index=False, name=None))]
+    behind = (drawn.iloc[0] - drawn).quantile(0.025, axis=1).to_numpy()
+    return table[(table["merit"] >= table["merit"].iloc[0] - MARGIN).to_numpy() | (behind <= 0)]
+
+
+def inputs_needed(studies: Mapping[str, "Results"]) -> pd.DataFrame:
+    """By study and measure (flatten): from how many probe inputs on its mean is within `NEAR` of that on all.
+
+    Columns: study, measure, needed (NaN if no number below all was enough), tried (the greatest below all), all.
+    """
+    rows = []
+    for study, results in studies.items():
+        table = convergence(results)
+        if table is not None:
+            means = convergence_means(table).pivot(index="measure", columns="inputs", values="mean").dropna()
+            near = means.sub(means.iloc[:, -1], axis=0).abs().iloc[:, :-1] <= NEAR
+            lasting = near.iloc[:, ::-1].cummin(axis=1).iloc[:, ::-1]
+            for measure, enough in lasting.iterrows():
+                needed = enough.idxmax() if enough.any() else np.nan
+                rows.append((study, measure, needed, near.columns[-1], means.columns[-1]))
+    return pd.DataFrame(rows, columns=["study", "measure", "needed", "tried", "all"])

@@ -1,9 +1,10 @@
 """Figures of the pages on why measures disagree and which to trust.
 
-Sources of disagreement have one colour each. A figure whose tables were not computed says so instead of being empty.
+Sources of disagreement have one colour each.
 """
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,34 +12,26 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune import analysis
 from simprune.analysis import LADDER, densities, layers_in
-from simprune.findings import (
-    CORRECTION_WORDS,
-    NOT_COMPUTED,
-    TEST_TITLES,
-    detection_summary,
-    guide_points,
-    scoreboard,
-)
+from simprune.analysis.known_answers import OF_LEVELS
 from simprune.measures import MEASURES
 from simprune.plots.common import (
     AGREEMENT_MAP,
     CROSS,
     DENSITY_TICKS,
     MARKS,
-    SIMILARITY_MAP,
+    NO_SCORE,
     STYLES,
     WIDTH,
     Style,
     layer_axis,
     new_figure,
 )
-from simprune.tables import PER_CENT, WHO_WORDS, percent, title
+from simprune.tables import PER_CENT, TEST_WORDS, WHO_WORDS, percent, score2, title
 
 if TYPE_CHECKING:
     from simprune.results import Results
@@ -68,18 +61,11 @@ PART_WORDS = {
     "residual": "all three together",
 }
 SCALE_LOOKS = {"value": ("as it is", "none", 7.5), "sibling": ("on its own scale", "#1a1a1a", 4.5)}
-VIEW_MARKERS = {"flatten": "o", "channels": "s", "pooled": "^"}
-CORRECTION_COLOURS = {"none": "#08306b", "chance": "#d55e00", "debiased": "#4c9a2a"}
+MERIT_MAP = "PiYG"  # below, at and above what knows nothing
+TURN_MAP = "Oranges"  # the pruned network is the farther one, as in the map of layers and densities
 PRUNED, TWIN, SIBLING = Style("#08306b", "o"), Style("#7a7a7a", "^"), Style("#a98300", "s")
 CHANCE = {"color": "#8a8a8a", "linewidth": 0.9, "linestyle": (0, (5, 4))}
 MOST_LINES = 6  # lines that can be told apart in one panel
-
-
-def _absent(height: float = 1.2) -> Figure:
-    """A figure that says that its tables were not computed."""
-    with new_figure(height=height) as (figure, _):
-        figure.text(0.5, 0.5, NOT_COMPUTED.replace(" for ", "\nfor "), ha="center", va="center", size=9)
-    return figure
 
 
 def _measure_axis(axes: Axes, measures: list[str]) -> None:
@@ -276,10 +262,8 @@ def source_layers(shares: pd.DataFrame) -> Figure:
     return figure
 
 
-def convergence_lines(means: pd.DataFrame | None) -> Figure:
+def convergence_lines(means: pd.DataFrame) -> Figure:
     """Score against the number of probe inputs (`analysis.convergence_means`); band: least to greatest draw."""
-    if means is None:
-        return _absent()
     names = [name for name in MEASURES if name in set(means["measure"])]
     groups = [list(group) for group in np.array_split(names, -(-len(names) // MOST_LINES))]
     with new_figure(height=2.1 * len(groups) + 0.3) as (figure, _):
@@ -320,96 +304,99 @@ def ladder_lines(table: pd.DataFrame) -> Figure:
 # Known answers ----------------------------------------------------------------------------------------------
 
 
-def scoreboard_map(boards: Mapping[str, pd.DataFrame], view: str = "flatten") -> Figure:
-    """Uncorrected measures × tests in one view: the score in each cell, its place between chance and 1 as colour."""
-    if not boards:
-        return _absent()
-    table = scoreboard(boards, view)
-    chance = pd.Series({test: boards[test]["chance"].mean() for test in table})
-    place = ((table - chance) / (1 - chance)).to_numpy()
-    with new_figure(height=0.22 * len(table) + 1.9) as (figure, notes):
+def control_dots(units: pd.DataFrame, test: str) -> Figure:
+    """One test by every measure: the score of the run, that of its twin, and with its levels shuffled; a panel a study.
+
+    `units`: rows of `analysis.known_answers.unit_scores`, indexed by measure, study and seed. Marks are means over
+    seeds, ticks the seeds; without a control there is none.
+    """
+    means = units.groupby(["study", "measure"], sort=False).mean()
+    names = list(means.index.unique("study"))
+    order = list(means["score"].groupby("measure").mean().sort_values(ascending=False).index)
+    looks = {"score": (WHO_WORDS["pruned"], PRUNED), "control": (WHO_WORDS["twin"], TWIN)}
+    looks = {column: look for column, look in looks.items() if column in units and units[column].notna().any()}
+    across = min(2, len(names))
+    with new_figure(height=(0.2 * len(order) + 0.5) * -(-len(names) // across) + 0.8) as (figure, _):
+        grid = figure.subplots(-(-len(names) // across), across, squeeze=False, sharey=True, sharex=True).ravel()
+        for axes in grid[len(names) :]:
+            axes.set_axis_off()
+        for axes, name in zip(grid, names, strict=False):
+            table = means.loc[name].reindex(order)
+            axes.plot(table["chance"], range(len(order)), "|", color="#4d4d4d", ms=8, label="shuffled")
+            for column, (words, style) in looks.items():
+                look = {"mfc": style.colour if column == "score" else "white", "mec": style.colour, "ms": 5.5}
+                axes.plot(table[column], range(len(order)), style.marker, label=words, **look)
+                for row, measure in enumerate(order):
+                    seeds = units.loc[
+                        (units.index.isin([name], "study")) & units.index.isin([measure], "measure"), column
+                    ]
+                    axes.plot(seeds, [row] * len(seeds), ".", color=style.colour, ms=2.5, alpha=0.6)
+            axes.set_title(name, loc="left")
+            axes.set_xlabel(f"score: {TEST_WORDS[test]}", fontsize=8)
+        _measure_axis(grid[0], order)
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def merit_map(merits: pd.DataFrame) -> Figure:
+    """Measures × tests: what a score has above its control. `merits`: of `analysis.known_answers.merits`.
+
+    Tests of the levels of a run, whose control is the twin, stand on the left; a column without any merit is left out.
+    """
+    merits = merits.dropna(axis="columns", how="all")
+    merits = merits.loc[[name for name in MEASURES if name in merits.index]]
+    ours = sum(test in OF_LEVELS for test in merits)
+    with new_figure(height=0.22 * len(merits) + 2.0) as (figure, notes):
         axes = figure.add_subplot()
-        mesh = axes.pcolormesh(place, cmap=SIMILARITY_MAP, vmin=0, vmax=1, edgecolors="white", linewidth=0.6)
-        for (row, column), value in np.ndenumerate(table.to_numpy()):
-            if np.isnan(value):
-                axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
-                notes.add(CROSS)
-            else:
-                colour = "#1a1a1a" if place[row, column] > 0.6 else "white"
-                text = f"{value:.2f}".replace("-", "−")
-                axes.text(column + 0.5, row + 0.53, text, color=colour, ha="center", va="center", size=7)
-        axes.set_facecolor("#d9d9d9")
-        axes.invert_yaxis()
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
-        heads = [TEST_TITLES[test] for test in table]
+        mesh = axes.pcolormesh(merits.to_numpy(), cmap=MERIT_MAP, vmin=-1, vmax=1, edgecolors="white", linewidth=0.6)
+        _cells(axes, merits, score2, notes, dark=0.7)
+        axes.axvline(ours, color="#1a1a1a", linewidth=1.5)
+        for start, end, words in ((0, ours, "beyond the twin"), (ours, len(merits.columns), "beyond chance")):
+            if end > start:
+                axes.text((start + end) / 2, -0.2, words, ha="center", va="bottom", size=8.5)
+        heads = [TEST_WORDS[test] for test in merits]
         axes.set_xticks(np.arange(len(heads)) + 0.5, heads, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(np.arange(len(table)) + 0.5, [title(name) for name in table.index])
-        bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=35, pad=0.02, ticks=[0, 1])
-        bar.ax.set_yticklabels(["chance", "1"])
+        bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=35, pad=0.02, ticks=[-1, 0, 1])
+        bar.ax.set_yticklabels(["\u22121", "0", "1"])
+        bar.set_label("merit")
         bar.outline.set_visible(False)
         if notes:
             figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
     return figure
 
 
-def leaderboard_dots(boards: Mapping[str, pd.DataFrame], test: str) -> Figure:
-    """One test: each measure's score by view (marker) and correction (colour); dashed: chance; lines: intervals."""
-    if test not in boards:
-        return _absent()
-    board = boards[test].dropna(subset="score")
-    best = board.groupby("measure")["score"].max().sort_values(ascending=False)
-    rows = {name: place for place, name in enumerate(best.index)}
-    views = [view for view in VIEW_MARKERS if view in set(board["view"])]
-    corrections = [name for name in CORRECTION_COLOURS if name in set(board["correction"])]
-    with new_figure(height=0.27 * len(rows) + 1.2) as (figure, _):
-        axes = figure.add_subplot()
-        axes.axvline(board["chance"].mean(), **CHANCE)
-        for row in board.itertuples():
-            shift = 0.24 * (views.index(row.view) - (len(views) - 1) / 2)
-            shift += 0.08 * (corrections.index(row.correction) - (len(corrections) - 1) / 2)
-            y, colour = rows[row.measure] + shift, CORRECTION_COLOURS[row.correction]
-            if not np.isnan(row.low):
-                axes.plot([row.low, row.high], [y, y], color=colour, linewidth=0.8, alpha=0.7)
-            axes.plot(row.score, y, VIEW_MARKERS[row.view], color=colour, ms=4.5, mec="white", mew=0.4)
-        _measure_axis(axes, list(rows))
-        axes.set_xlabel(f"score: “{TEST_TITLES[test]}”")
-        handles = [Line2D([], [], linestyle="", marker=VIEW_MARKERS[v], color="#4d4d4d", label=v) for v in views]
-        handles += [
-            Line2D([], [], linestyle="", marker="o", color=CORRECTION_COLOURS[name], label=CORRECTION_WORDS[name])
-            for name in corrections
-        ]
-        handles.append(Line2D([], [], **CHANCE, label="chance"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return figure
+def _cells(axes: Axes, table: pd.DataFrame, form, notes: set[str], dark: float) -> None:
+    """The numbers of a map with a row for each measure, white where they are beyond `dark`; a cross for none."""
+    for (row, column), value in np.ndenumerate(table.to_numpy(float)):
+        if np.isnan(value):
+            axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
+            notes.add(CROSS)
+        else:
+            colour = "white" if abs(value) > dark else "#1a1a1a"
+            axes.text(column + 0.5, row + 0.53, form(value), color=colour, ha="center", va="center", size=7)
+    axes.set_facecolor(NO_SCORE)
+    axes.set_yticks(np.arange(len(table)) + 0.5, [title(name) for name in table.index])
+    axes.set_ylim(len(table), 0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
 
 
-def detection_dots(rows: pd.DataFrame | None, view: str = "flatten") -> Figure:
-    """Where each measure first detects change: measures × layers, the density as colour and in per cent; –: never."""
-    table = detection_summary(rows, view)
-    if table is None:
-        return _absent()
-    values = table.to_numpy(float)
-    shown = np.where(values > 0, np.log10(np.where(values > 0, values, 1)), np.nan)
-    with new_figure(height=0.22 * len(table) + 1.5) as (figure, notes):
-        axes = figure.add_subplot()
-        axes.pcolormesh(np.where(np.isfinite(shown), shown, np.nan), cmap=SIMILARITY_MAP + "_r", vmin=-1.2, vmax=0)
-        for (row, column), value in np.ndenumerate(values):
-            if np.isnan(value):
-                axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
-                notes.add(CROSS)
-            else:
-                text = "never" if value == 0 else f"{100 * value:.0f}{PER_CENT}"
-                colour = "white" if value > 0.3 else "#1a1a1a"
-                axes.text(column + 0.5, row + 0.53, text, color=colour, ha="center", va="center", size=7)
-        axes.set_facecolor("#f0f0f0")
-        axes.invert_yaxis()
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
-        layer_axis(axes, pd.Series(table.columns), offset=0.5)
-        axes.set_yticks(np.arange(len(table)) + 0.5, [title(name) for name in table.index])
+def turns_map(panels: Mapping[str, pd.DataFrame]) -> Figure:
+    """Measures × layers: from which density on the pruned network is farther than its twin, in per cent; –: never.
+
+    `panels`: study → `analysis.known_answers.turns`. Darker is earlier; cross: no score.
+    """
+    order = [name for name in MEASURES if any(name in table.index for table in panels.values())]
+    with new_figure(height=0.2 * len(order) + 1.4) as (figure, notes):
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, (study, table) in zip(grid, panels.items(), strict=True):
+            table = table.reindex(order)
+            axes.pcolormesh(table.to_numpy(float), cmap=TURN_MAP, vmin=0, vmax=1, edgecolors="white", linewidth=0.6)
+            _cells(axes, table, lambda share: f"{100 * share:.0f}" if share else "–", notes, dark=0.6)
+            axes.set_xticks(np.arange(table.shape[1]) + 0.5, [n.removesuffix("_relu") for n in table], rotation=90)
+            axes.set_title(study, loc="left")
         if notes:
             figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
     return figure
@@ -418,27 +405,25 @@ def detection_dots(rows: pd.DataFrame | None, view: str = "flatten") -> Figure:
 # The guide and the earlier papers ---------------------------------------------------------------------------
 
 
-def guide_chart(boards: Mapping[str, pd.DataFrame]) -> Figure:
-    """For each question how far the best procedure (dot) and the median one (ring) come from chance, 0, to right, 1."""
-    points = guide_points(boards)
-    if points.empty:
-        return _absent()
-    with new_figure(height=0.5 * len(points) + 1.1) as (figure, _):
+def guide_chart(points: pd.DataFrame) -> Figure:
+    """For each question the merit of every measure: filled if it ties with the best, else hollow.
+
+    `points`: columns question, merit, tied.
+    """
+    questions = list(points["question"].unique())
+    with new_figure(height=0.5 * len(questions) + 1.1) as (figure, _):
         axes = figure.add_subplot()
         axes.axvline(0, **CHANCE)
-        for place, row in enumerate(points.itertuples()):
-            axes.plot([row.median, row.best], [place, place], color="#b0b0b0", linewidth=1.2, zorder=1)
-            label = {"label": "median of all"} if place == 0 else {}
-            axes.plot(row.median, place, "o", mfc="white", mec="#4d4d4d", ms=6, **label)
-            label = {"label": "best"} if place == 0 else {}
-            axes.plot(row.best, place, "o", color="#08306b", ms=6.5, **label)
-            # A name is about half as long as the axis: it ends at the dot, or begins at chance where there is no room.
-            at, side = (row.best, "right") if row.best > 0.6 else (0.01, "left")
-            axes.text(at, place - 0.2, row.procedure, size=7, ha=side, va="bottom")
-        axes.set_yticks(range(len(points)), [question.replace(" the ", "\nthe ", 1) for question in points["question"]])
-        axes.set_ylim(len(points) - 0.5, -0.7)
-        axes.set_xlim(min(-0.05, points["median"].min() - 0.05), 1.05)
-        axes.set_xlabel("score, from chance (0) to always right (1)")
+        for tied, face, words in (
+            (False, "none", "behind, or not to be used"),
+            (True, PRUNED.colour, "ties with the best"),
+        ):
+            rows = points[points["tied"] == tied]
+            places = rows["question"].map(questions.index)
+            axes.plot(rows["merit"], places, "o", mfc=face, mec=PRUNED.colour, ms=5.5, alpha=0.8, label=words)
+        axes.set_yticks(range(len(questions)), [fill(question, 24) for question in questions])
+        axes.set_ylim(len(questions) - 0.5, -0.5)
+        axes.set_xlabel("merit: 0 knows nothing")
         figure.legend(loc="outside lower center", ncols=2)
     return figure
 
