@@ -65,6 +65,20 @@ def test_a_measure_says_something_only_where_all_seeds_agree():
     assert (counts["nearer"] == len(NAMES) - 1).all() and (counts["mixed"] == 1).all()
 
 
+def test_over_living_units_only_the_measures_that_count_the_dead_change_their_mind():
+    """Units die in the pruned network, and nothing else happens: NBS alone sees it."""
+    twin = constant(0.9)
+    pruned = run(lambda level, layer, measure, seed: 0.7 if measure == "nbs" else 0.9)
+    assert fx.of_the_living(pruned) is None
+    dense = pruned.similarity[(pruned.similarity["reference"] == "dense") & (pruned.similarity["level"] > 0)]
+    living = dense.assign(value=np.where(dense["measure"] == "gulp", 0.1, 0.9), units=3)
+    pruned.diagnostics["living"] = living[living["layer_index"] == 0]
+    before = told({"pruned": pruned, "twin": twin}, "pruning").set_index(["layer_index", "level"])
+    after = told({"pruned": fx.of_the_living(pruned), "twin": twin}, "pruning").set_index(["layer_index", "level"])
+    assert (before["farther"] == 1).all() and (before["tied"] == len(NAMES) - 1).all()
+    assert (after.loc[0, "tied"] == len(NAMES)).all() and after.loc[1].equals(before.loc[1])
+
+
 def test_scores_that_are_not_ok_say_nothing():
     pruned = constant(0.6)
     bad = (pruned.similarity["measure"] == "mean_cca") & (pruned.similarity["layer_index"] == 0)

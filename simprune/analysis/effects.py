@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.analysis.scores import is_ok
+from simprune.analysis.scores import diagnostic, is_ok
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -53,6 +53,23 @@ def positions(runs: Mapping[str, "Results"]) -> pd.DataFrame:
     table["position"] = ((table["nearness"] - table["sibling"]) / scale).where(scale >= LEAST_SCALE)
     columns = ["network", "seed", *PLACE, "measure", "nearness", "position"]
     return table[columns]
+
+
+def of_the_living(results: "Results") -> "Results | None":
+    """The same results with scores against the dense network taken over the units that live in both; see `living`.
+
+    None where that diagnostic is not stored. A layer whose units all live keeps its scores.
+    """
+    table = diagnostic(results, "living")
+    if table is None:
+        return None
+    keys, told = ["seed", "level", "layer", "reference", "view", "measure"], ["value", "status", "note"]
+    scores = results.similarity.set_index(keys)
+    living = table.set_index(keys)[told]
+    both = living.index.intersection(scores.index)
+    scores.loc[both, told] = living.loc[both]
+    similarity = scores.reset_index()[results.similarity.columns]
+    return type(results)(**vars(results) | {"similarity": similarity})
 
 
 def _scores(results: "Results", kept: Mapping, reference: str) -> pd.DataFrame:
