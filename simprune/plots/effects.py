@@ -118,7 +118,7 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
             )
             axis.tick_params(length=0)
             axis.set_title(heading, loc="left")
-        axes[0].set_ylabel("weights that the network has left")
+        axes[0].set_ylabel("weights left")
         bar = figure.colorbar(mesh, ax=list(axes), location="bottom", shrink=0.9, aspect=40, pad=0.02)
         bar.set_ticks(
             [-1, 0, 1], labels=[f"all: the {nearer} is farther", "split", f"all: the {farther} one is farther"]
