@@ -10,13 +10,25 @@ from torch import Tensor
 
 from simprune.arrays import aligned
 from simprune.errors import InputError, check_choice, shown
-from simprune.representations import Representation, as_activations, check_view, decompose, nonfinite, positions
+from simprune.representations import (
+    EPS,
+    Representation,
+    as_activations,
+    check_view,
+    decompose,
+    nonfinite,
+    outer_gram,
+    positions,
+    product,
+)
 
 INVARIANCES = ("permutation", "orthogonal", "isotropic_scaling", "invertible_linear", "translation", "affine")
 
 FEWEST_INPUTS = 4
 # Matrices up to this size are decomposed the exact way; it costs little.
 SMALL = 512
+# Share of a sum of singular values that rounding may change at worst; a thousandth of it is usual.
+ROUNDED = 1e-8
 
 # What several measures are blind to.
 UNIT_SCALE = frozenset({"isotropic_scaling", "translation"})
@@ -160,7 +172,7 @@ class Pair:
         if self.sums is not None:
             return self.x.basis.T @ self.sums.products @ self.y.basis
         if self.x.left is not None or self.y.left is not None:
-            return self.x.left_vectors().T @ self.y.left_vectors()
+            return product(self.x.left_vectors().T, self.y.left_vectors())
         x, y = self.x, self.y
         blocks = zip(x.centred_rows(y.activations), y.centred_rows(x.activations), strict=True)
         return sum((x_block @ x.basis).T @ (y_block @ y.basis) for x_block, y_block in blocks)
@@ -193,20 +205,31 @@ class Pair:
         if x.streamed or y.streamed or None not in (x.decomposed, y.decomposed):
             return float(x.variances @ self.squared @ y.variances)
         if x.gram is None and y.gram is None:
-            return float((x.factor.T @ y.factor).norm() ** 2)
+            return float(product(x.factor.T, y.factor).norm() ** 2)
         if x.gram is not None and y.gram is not None:
             return float(x.gram.flatten() @ y.gram.flatten())
         gram, factor = (y.gram, x.factor) if x.gram is None else (x.gram, y.factor)
-        return float(((gram @ factor) * factor).sum())
+        return float((product(gram, factor) * factor).sum())
 
     @cached_property
     def nuclear_norm(self) -> float:
-        """Sum of the singular values of Xc' Yc, in principal axes S_x M S_y; of narrow matrices it needs no axes."""
+        """Sum of the singular values of Xc' Yc, in principal axes S_x M S_y.
+
+        Of narrow matrices it needs no axes. Otherwise axes of one are enough: with A A' = Xc Xc', the singular values
+        are the roots of the eigenvalues of A' Yc Yc' A. Where rounding would show in those, both have to be made.
+        """
         x, y = self.x, self.y
         if self.sums is not None:
             return nuclear_norm(self.sums.products)
         if x.centred is not None and y.centred is not None:
-            return float(torch.linalg.svdvals(x.centred.T @ y.centred).sum())
+            return float(torch.linalg.svdvals(product(x.centred.T, y.centred)).sum())
+        if None in (x.decomposed, y.decomposed) and not (x.streamed or y.streamed):
+            side, other = (x, y) if y.centred is None and y.decomposed is None else (y, x)
+            values = torch.linalg.eigvalsh(product(product(side.factor.T, other.centred_gram()), side.factor))
+            roots = values.clamp(min=0).sqrt()
+            # What rounding of the size of the largest eigenvalue does to the roots of all.
+            if bool(EPS * values[-1] * (1 / roots).sum() < ROUNDED * roots.sum()):
+                return float(roots.sum())
         return nuclear_norm(self.x.singular_values[:, None] * self.overlap * self.y.singular_values)
 
     def features(self, build: Callable[..., object], *constants: object) -> tuple:
@@ -229,7 +252,7 @@ def nuclear_norm(T: Tensor) -> float:
     """
     if min(T.shape) <= SMALL:
         return float(torch.linalg.svdvals(T).sum())
-    square = T @ T.T if T.shape[0] <= T.shape[1] else T.T @ T
+    square = outer_gram(T if T.shape[0] <= T.shape[1] else T.T)
     return float(torch.linalg.eigvalsh(square).clamp(min=0).sqrt().sum())
 
 
