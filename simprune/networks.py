@@ -25,7 +25,7 @@ from simprune.errors import InputError, check_choice, shown
 from simprune.measures import Measure, MinibatchCKA, Score
 from simprune.measures.core import FEWEST_INPUTS, noted, score_of, undefined
 from simprune.measures.moments import Moments, moments_pair
-from simprune.representations import Representation, as_activations, check_view, nonfinite, view_matrix
+from simprune.representations import Representation, as_activations, check_view, nonfinite, product, view_matrix
 
 COLUMNS = ("layer", "layer_index", "other_layer", "other_index", "view", "measure", "value", "status", "note")
 DEBIASED = "debiased_linear_cka"
@@ -389,8 +389,12 @@ class _Sums:
         self.of, self.layers, self.pairs, used = pairs, {}, {}, 0
         self.representations: dict[tuple, Representation] = {}
         wide = [[math.prod(x.shape) if pairs.view == "flatten" else x.shape[0] for x in side] for side in pairs.sides]
+        own = set()
         for i, j in sorted(pairs.meetings, key=lambda pair: wide[0][pair[0]] * wide[1][pair[1]]):
             used += 8 * wide[0][i] * wide[1][j]
+            # A layer's own products are there twice, as they are added up and centred.
+            used += sum(16 * wide[key[0]][key[1]] ** 2 for key in {*self._keys((i, j))} - own)
+            own |= {*self._keys((i, j))}
             if any(m.from_sums for m in pairs.measures) and used <= SUMS and max(wide[0][i], wide[1][j]) <= WIDEST:
                 self.pairs[i, j] = 0.0
 
@@ -408,7 +412,7 @@ class _Sums:
                     rows = view_matrix(maps, "channels" if self.of.view == "channels" else "flatten")
                     extended[key] = self.layers.setdefault(key, Moments()).add(rows)
             first, second = self._keys(pair)
-            self.pairs[pair] = self.pairs[pair] + extended[first].T @ extended[second]
+            self.pairs[pair] += product(extended[first].T, extended[second])
 
     def scores(self, pair: tuple[int, int], measures: Sequence[Measure]) -> dict[str, Score]:
         """Exact, but for directions far below the largest, which a note counts."""

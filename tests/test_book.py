@@ -23,6 +23,7 @@ PAGES = book.toc_pages(CHECKOUT)
 # The notebooks that train, made small; all others show what is shipped.
 LIVE = {
     "quickstart": {"levels": 3, "epochs": 1, "seeds": [0, 1]},
+    "compare_networks": {"train_images": 200, "images": 60, "epochs": 1},
     "exercises": {"small": {"levels": 1, "rate": 0.5, "epochs": 1, "train_size": 300, "probe_size": 60}},
     "session_1": {"small": {"levels": 1, "rate": 0.5, "epochs": 1, "train_size": 300, "probe_size": 60}},
     "session_3": {"small": {"levels": 1, "rate": 0.5, "epochs": 1, "train_size": 300, "probe_size": 60}},

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from simprune.measures.core import Pair, PairSums
 from simprune.measures.matching import Units, units
-from simprune.representations import Representation
+from simprune.representations import Representation, outer_gram
 
 
 class Moments:
@@ -31,7 +31,7 @@ class Moments:
         self.low, self.high = torch.minimum(self.low, low), torch.maximum(self.high, high)
         centred = rows - self.centre
         extended = torch.cat([centred, (centred**2).sum(1, keepdim=True), torch.ones_like(centred[:, :1])], 1)
-        self.products = self.products + extended.T @ extended
+        self.products += outer_gram(extended.T)
         return extended
 
     @property
