@@ -17,6 +17,7 @@ what is not as it was written: it is called `<name>.corrupt` from then on, and s
 """
 
 import dataclasses
+import errno
 import hashlib
 import io
 import json
@@ -36,7 +37,7 @@ from simprune.comparison import REFERENCES, split_status
 from simprune.diagnostics import DIAGNOSTICS_SCHEMA
 from simprune.errors import InputError, check_path
 from simprune.experiment import RESULTS_SCHEMA, Experiment
-from simprune.locks import locked
+from simprune.locks import group_rights, locked, make_folder
 from simprune.measures import MEASURES
 from simprune.models import know_by_results
 from simprune.places import project_file
@@ -117,17 +118,23 @@ class Store:
                 f"{RESULTS_SCHEMA}); update simprune or choose another store"
             )
 
-    def prepare(self) -> None:
-        """Make the user's store ready to be written; raise `InputError` if it can't be."""
+    def prepare(self, experiment: Experiment, seed: int) -> None:
+        """Make the user's store ready for the results of one seed; raise `InputError` if they can't be written."""
         try:
+            directory, locks = self.directory(experiment), self.root / ".locks"
+            networks = [self._network_file(experiment, seed, level).parent for level in (0, 1)]
+            written = [locks / "shared", locks / f"{experiment.key}-seed-{seed}", directory, directory / f"seed-{seed}"]
             if _store_schema(self.root) != RESULTS_SCHEMA:
                 self._write_shared(self.root / "store.json", json.dumps({"schema": RESULTS_SCHEMA}) + "\n")
-            if not os.access(self.root, os.W_OK):
-                raise PermissionError("it is read-only")
+            for path in (self.root, *written, *networks):
+                there = next(place for place in (path, *path.parents) if place.exists())
+                if not os.access(there, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
         except OSError as error:
-            reason = error.strerror or error
+            place, reason = error.filename or str(self.root), error.strerror or error
             raise InputError(
-                f"store: {str(self.root)!r} can't be written ({reason}); choose another with --store"
+                f"store: {str(place)!r} can't be written ({reason}); choose another with --store, or have whoever owns "
+                f"it give you the right"
             ) from None
 
     # Locks ----------------------------------------------------------------------------------------------------------
@@ -192,7 +199,7 @@ class Store:
         directory = self.directory(experiment)
         self._write_description(experiment, seed, result)
         target = directory / f"seed-{seed}"
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target)
         (target / "provenance.json").unlink(missing_ok=True)  # from here on the old tables no longer count
         sums = {}
         for table in TABLES:
@@ -527,13 +534,13 @@ def write_bytes(file: Path, data: bytes) -> None:
     """Write a file so that others see it whole or not at all. Raises `WriteError` where that can't be done."""
     temporary = None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         handle, temporary = tempfile.mkstemp(prefix=f".{file.name}{TEMPORARY}", dir=file.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o644 | group_rights(file) & 0o060)
         os.replace(temporary, file)
     except BaseException as error:
         if temporary is not None:

@@ -159,7 +159,7 @@ def _seed_result(study: _Study, seed: int) -> SeedResult:
             store.mend_description(experiment, result, study.warn)
         return result
     _check(study)
-    store.prepare()
+    store.prepare(experiment, seed)
     store.remember_fingerprint(datasets.state_of_files(experiment.dataset, study.root), study.dataset.fingerprint)
     with store.writing(experiment, seed, study.warn):
         # Another process may have made them since, and only now is it certain that none is writing them.

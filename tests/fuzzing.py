@@ -511,7 +511,7 @@ def fill(store: Store) -> list[Path]:
         {"seed": [0], "reference": ["dense"], "view": ["flatten"], "measure": ["nbs"], "value": [1.0]}
     )
     provenance = {"data": {"fingerprint": "f" * 16, "source": "embedded"}, "duration": 1.0}
-    store.prepare()
+    store.prepare(EXPERIMENT, 0)
     store.write_seed(EXPERIMENT, 0, SeedResult(performance, similarity, performance, provenance))
     store.write_diagnostics(EXPERIMENT, 0, "networks", "nulls", similarity, {"seconds": 1.0})
     store.write_network(EXPERIMENT, 0, 0, "f" * 16, Checkpoint({"weight": torch.ones(3)}, MEASURED))

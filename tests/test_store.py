@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 
 import pandas as pd
 import pytest
@@ -80,7 +81,7 @@ def test_a_result_of_another_schema_or_key_in_the_right_place_is_ignored(store):
 
 
 def test_a_store_of_a_newer_version_is_refused(store):
-    store.prepare()
+    store.prepare(EXPERIMENT, 0)
     (store.root / "store.json").write_text(json.dumps({"schema": RESULTS_SCHEMA + 1}))
     with pytest.raises(InputError, match="was written by a newer simprune .*update simprune"):
         Store(store.root)
@@ -92,7 +93,7 @@ def test_a_store_that_is_a_file_or_can_not_be_written_is_refused(tmp_path):
     with pytest.raises(InputError, match="is a file, not a folder"):
         Store(file)
     with pytest.raises(InputError, match=r"can't be written .*choose another with --store"):
-        Store(file / "below").prepare()
+        Store(file / "below").prepare(EXPERIMENT, 0)
 
 
 def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
@@ -193,6 +194,54 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     with pytest.raises(OSError):
         write_bytes(file, b"new")
     assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of groups")
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_what_is_written_in_a_folder_of_a_group_may_be_written_by_the_group(tmp_path, umask):
+    """Whatever the umask of who wrote it; and elsewhere by nobody else."""
+    for name, mode in (("shared", 0o2770), ("own", 0o755)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+        store, before = Store(tmp_path / name, shipped=None), os.umask(umask)
+        try:
+            store.prepare(EXPERIMENT, 0)
+            with store.writing(EXPERIMENT, 0, print), store.training(EXPERIMENT, 0, 0, print):
+                store.write_seed(EXPERIMENT, 0, result())
+                store.write_network(EXPERIMENT, 0, 0, "data", Checkpoint({"w": torch.ones(1)}, {}))
+        finally:
+            os.umask(before)
+        written = [path for path in store.root.rglob("*") if path.parent.name != ".locks"]
+        assert len(written) > 12
+        for path in written:
+            assert bool(path.stat().st_mode & stat.S_IWGRP) == (name == "shared")
+            assert not path.stat().st_mode & stat.S_IWOTH
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="needs root, to be another user")
+@pytest.mark.parametrize("place", [".", ".locks", ".locks/shared", "{name}", "{name}/seed-0", ".networks"])
+def test_a_store_in_which_another_user_may_not_write_is_refused_before_work(tmp_path, place):
+    """It is somebody else's: all of it, or a folder of it."""
+    store = Store(tmp_path / "store", shipped=None)
+    store.write_seed(EXPERIMENT, 0, result())
+    store.prepare(EXPERIMENT, 0)
+    (store.root / ".networks").mkdir()
+    for path in (tmp_path, *tmp_path.parents, *tmp_path.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o777 if path.is_relative_to(tmp_path) else 0o055))
+    refused = store.root / place.format(name=EXPERIMENT.name)
+    refused.chmod(0o555)
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.setuid(65534)
+            store.prepare(EXPERIMENT, 0)
+        except InputError as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    assert f"store: '{refused}' can't be written (Permission denied); choose another" in os.read(read, 9999).decode()
 
 
 def diagnostics(value):
