@@ -135,8 +135,15 @@ _SLIDES = """\
 <script src="../../_static/reveal/reveal.js"></script>
 <script src="../../_static/reveal/notes.js"></script>
 <script>
+// An address may hold the state of a picture that is dragged: reveal.js, which would drop it, is sent to its slide.
+const state = location.hash;
 Reveal.initialize({width: 1120, height: 720, margin: 0.04, hash: true, slideNumber: "c/t", transition: "none",
-  controlsTutorial: false, plugins: [RevealNotes], pdfSeparateFragments: false});
+  controlsTutorial: false, plugins: [RevealNotes], pdfSeparateFragments: false}).then(() => {
+  const picture = document.getElementById(`live-${state.slice(1).split("?")[0]}`);
+  if (!picture) return;
+  Reveal.slide(Reveal.getIndices(picture.closest("section")).h);
+  location.hash = state;
+});
 </script>
 </body>
 </html>

@@ -460,6 +460,14 @@ def test_a_point_of_the_plane_is_dragged_and_has_the_value_of_its_measure(live):
     assert "alpha=" in browser.run("location.hash")
 
 
+@pytest.mark.parametrize("state, dial", [("#cloud?turn=30", "cloud-turn"), ("#plane?alpha=0.3", "plane-alpha")])
+def test_a_link_to_a_picture_of_the_slides_opens_its_slide(live, state, dial):
+    browser = live("book/teach/session_2.html", state)
+    shown = f"(dial => [dial.closest('section').className, dial.value])(document.getElementById('{dial}'))"
+    assert browser.run(shown) == ["present", state.split("=")[1]]
+    assert browser.problems == []
+
+
 @pytest.mark.parametrize("page", [CLOUD, PLANE])
 def test_in_print_a_still_figure_stands_for_a_picture_that_is_dragged(live, page):
     browser = live(page)
