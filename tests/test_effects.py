@@ -160,3 +160,16 @@ def test_figures_are_drawn_of_all_networks_and_of_layers_where_nothing_is_said()
     assert HATCHED.get_label() == HOLLOW  # the mark that other figures share says the same as before
     figure = drawn.sign_agreement(fx.agreement_by_size({"a study": fx.effects(runs)}))
     assert figure.axes[0].get_ylim()[0] < 0.5
+
+
+def test_a_barrier_is_what_rises_above_the_straight_line():
+    results = constant(0.9)
+    assert fx.barriers(results) is None
+    line = {"seed": 0, "level": 1, "position": [0.0, 0.5, 1.0], "loss": 0.0}
+    level = pd.DataFrame(line | {"reference": "dense", "error": [0.1, 0.15, 0.2]})
+    hill = pd.DataFrame(line | {"reference": "sibling", "level": 0, "error": [0.1, 0.65, 0.2]})
+    results.diagnostics["connectivity"] = pd.concat([level, hill])
+    found = fx.barriers(results).set_index("reference")["barrier"]
+    assert found["dense"] == pytest.approx(0, abs=1e-12) and found["sibling"] == pytest.approx(0.5)
+    axis = drawn.paths({"sibling": hill, "pruned": level}).axes[0]
+    assert [list(line.get_ydata()) for line in axis.lines] == [[0.1, 0.65, 0.2], [0.1, 0.15, 0.2]]

@@ -169,3 +169,19 @@ def first_density(table: pd.DataFrame, density: pd.Series, effect: str = "prunin
     lasting = farther.unstack("level").sort_index(axis=1).iloc[:, ::-1].cummin(axis=1)
     first = lasting.apply(lambda row: density[min(row.index[row])] if row.any() else np.nan, axis=1)
     return first.unstack(["layer", "view"])
+
+
+def barriers(results: "Results") -> pd.DataFrame | None:
+    """How far the test error rises between two networks above the straight line from one to the other.
+
+    A row for each line between weights of the diagnostic `connectivity`: seed, reference (where it begins), level (where
+    it ends; the sibling's is 0), barrier (0 … 1). None where that is not stored. Source: Frankle et al. 2020.
+    """
+    table = diagnostic(results, "connectivity")
+    if table is None:
+        return None
+    rows = []
+    for keys, line in table.sort_values("position").groupby(["seed", "reference", "level"], sort=False):
+        error, place = line["error"].to_numpy(), line["position"].to_numpy()
+        rows.append((*keys, float((error - error[0] - (error[-1] - error[0]) * place).max())))
+    return pd.DataFrame(rows, columns=["seed", "reference", "level", "barrier"])

@@ -34,6 +34,7 @@ from simprune.plots.disagreement import (
 )
 from simprune.plots.effects import (
     footprint,
+    paths,
     sign_agreement,
     verdicts,
 )
@@ -89,9 +90,9 @@ __all__ = [
     "SPECTRAL_POINTS",
     "STUDY_STYLES",
     "STYLES",
+    "Style",
     "UNCHANGED",
     "WIDTH",
-    "Style",
     "accuracy_of_ways",
     "agreement_halves",
     "calibration_dots",
@@ -111,6 +112,7 @@ __all__ = [
     "measure_agreement",
     "merit_map",
     "nearness_of_ways",
+    "paths",
     "performance",
     "score_dots",
     "sign_agreement",

@@ -130,6 +130,28 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
         return figure
 
 
+def paths(lines: Mapping[str, pd.DataFrame]) -> Figure:
+    """Test error along straight lines from the weights of the dense network to others, seed by seed.
+
+    `lines`: name of a network ("sibling" for another seed) → rows of the diagnostic `connectivity` of one level.
+    """
+    with new_figure(WIDTH * 0.8, 3.0) as (figure, _):
+        axis = figure.subplots()
+        for network, table in lines.items():
+            look = NETWORKS.get(network, Style("#8c8c8c", "x"))
+            for seed, line in table.sort_values("position").groupby("seed"):
+                style = {"ms": 4.5, "mfc": look.colour, "mec": EDGE if network in NETWORKS else look.colour}
+                label = NETWORK_WORDS.get(network, "a network of another seed") if seed == table["seed"].min() else None
+                colour = "#8c8c8c" if network == "sibling" else EDGE
+                axis.plot(line["position"], line["error"], marker=look.marker, color=colour, lw=1, label=label, **style)
+        axis.set_ylim(0)
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
+        axis.set_xticks([0, 0.5, 1], ["the dense network", "half-way", "the other"])
+        axis.set_ylabel("test error")
+        figure.legend(loc="outside lower center", ncols=1)
+        return figure
+
+
 def sign_agreement(table: pd.DataFrame) -> Figure:
     """How often measures of other families see the sign of an effect, against its size: a line for each study.
 
