@@ -174,8 +174,8 @@ def first_density(table: pd.DataFrame, density: pd.Series, effect: str = "prunin
 def barriers(results: "Results") -> pd.DataFrame | None:
     """How far the test error rises between two networks above the straight line from one to the other.
 
-    A row for each line between weights of the diagnostic `connectivity`: seed, reference (where it begins), level (where
-    it ends; the sibling's is 0), barrier (0 … 1). None where that is not stored. Source: Frankle et al. 2020.
+    A row for each line between weights of the diagnostic `connectivity`: seed, reference (its beginning), level (its
+    end; the sibling's is 0), barrier (0 … 1). None where that is not stored. Source: Frankle et al. 2020.
     """
     table = diagnostic(results, "connectivity")
     if table is None:
