@@ -11,7 +11,7 @@ import synthetic
 from matplotlib.figure import Figure
 
 import simprune
-from simprune import plots
+from simprune import analysis, plots
 from simprune.measures import MEASURES, spectral_similarity
 from simprune.plots.explorer import _study_name, explorer, spectral_layers, spectral_sentence, stored_studies
 from simprune.store import Store
@@ -151,7 +151,7 @@ def test_the_sentence_leaves_out_maps_in_which_mean_cca_is_not_ok(mapped):
 def test_the_corner_of_mean_cca_is_labelled_as_scaled(mapped):
     """It's not the score: for ranks 8 and 4 it is lower by √(4 / 8)."""
     x = np.random.default_rng(0).normal(size=(50, 8))
-    corner = spectral_similarity(x, x[:, :4], *plots.SPECTRAL_POINTS["mean_cca"])
+    corner = spectral_similarity(x, x[:, :4], *analysis.SPECTRAL_POINTS["mean_cca"])
     assert simprune.compare(x, x[:, :4], ["mean_cca"])["value"].item() == pytest.approx(1)
     assert corner == pytest.approx(np.sqrt(4 / 8))
     assert sent(explorer({"one": mapped}))["points"]["mean_cca"]["title"] == "Mean CCA (scaled)"

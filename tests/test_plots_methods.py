@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 import simprune
-from simprune import plots
+from simprune import analysis, plots
 from simprune.measures import MEASURES, spectral_map
 
 GROUPS = {"turned": "orthogonal", "swapped": "permutation", "slanted": "invertible_linear"}
@@ -159,17 +159,17 @@ def test_the_values_at_the_marks_are_those_of_the_measures(maps):
     tables, pairs = maps
     figure = drawn(plots.spectral_plane(tables))
     for axes, pair in zip(figure.axes, pairs.values(), strict=False):
-        values = simprune.compare(*pair, list(plots.SPECTRAL_POINTS))["value"]
+        values = simprune.compare(*pair, list(analysis.SPECTRAL_POINTS))["value"]
         values["linear_cka"] **= 0.5
         written = [float(text.get_text()) for text in axes.texts]
-        assert written == pytest.approx([values[measure] for measure in plots.SPECTRAL_POINTS], abs=0.0051)
+        assert written == pytest.approx([values[measure] for measure in analysis.SPECTRAL_POINTS], abs=0.0051)
 
 
 def test_each_mark_has_its_place_and_the_look_of_its_measure(maps):
     axes = drawn(plots.spectral_plane(maps[0])).axes[0]
     marks = {line.get_label(): line for line in axes.lines}
     for measure, name in (("mean_cca", "Mean CCA"), ("nbs", "NBS"), ("linear_cka", "Linear CKA (root)")):
-        alpha, p = plots.SPECTRAL_POINTS[measure]
+        alpha, p = analysis.SPECTRAL_POINTS[measure]
         assert (marks[name].get_xdata()[0], marks[name].get_ydata()[0]) == (alpha, 1 / p)
         assert to_hex(marks[name].get_color()) == plots.STYLES[measure].colour
         assert marks[name].get_marker() == plots.STYLES[measure].marker

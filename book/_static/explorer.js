@@ -5,11 +5,15 @@
   if (!root || !window.Plotly) return;
   const data = JSON.parse(document.getElementById("explorer-data").textContent);
   const part = (name) => document.getElementById(`explorer-${name}`);
-  const [study, layer, density, measure, view] = ["study", "layer", "density", "measure", "view"].map(part);
+  const CONTROLS = ["study", "network", "measure", "view", "layer", "density"];
+  const [study, network, measure, view, layer, density] = CONTROLS.map(part);
   const settings = { responsive: true, displayModeBar: false };
   const reduced = (value) => (value === null ? "none" : (value / 1000).toFixed(3).replace("-", "−"));
   const current = () => data.studies[study.value];
-  const scores = () => current().views[view.value][measure.value];
+  const chosen = () => current().networks[network.value];
+  const scores = (who = network.value) => current().networks[who].views[view.value][measure.value];
+  /* The row of a network's scores at the density that is chosen; another seed has one only. */
+  const rowOf = (who) => (current().networks[who].rows.length > 1 ? level() : 0);
 
   function fill(select, names, labels) {
     const before = select.value;
@@ -17,12 +21,7 @@
     if (names.includes(before)) select.value = before;
   }
 
-  /* Levels that the slider stops at: those with a map, or else all. */
-  function stops() {
-    const { spectral, densities } = current();
-    return spectral ? spectral.levels : densities.map((_, level) => level);
-  }
-  const level = () => stops()[Number(density.value)];
+  const level = () => Number(density.value);
 
   function colours() {
     const style = getComputedStyle(root);
@@ -56,16 +55,19 @@
     const name = layers[Number(layer.value)];
     const place = spectral ? spectral.layers.indexOf(Number(layer.value)) : -1;
     const figure = part("map");
-    const where = `${name}, density ${densities[level()]}`;
-    part("map-title").textContent = `Spectral family: ${where}`;
+    const away = (other) => Math.abs(other - level());
+    const mapped = spectral ? spectral.levels.reduce((best, other) => (away(other) < away(best) ? other : best)) : level();
+    const where = `${name}, density ${densities[mapped]}`;
+    const nearest = mapped === level() ? "" : ", the nearest for which a map is stored";
+    part("map-title").textContent = `Spectral family of the pruned network: ${where}${nearest}`;
     figure.hidden = place < 0;
     if (place < 0) {
       const reason = spectral ? "for this layer" : "for this study";
-      part("map-reading").textContent = `No map is stored ${reason}; the heatmap below has its scores.`;
+      part("map-reading").textContent = `No map is stored ${reason}; the heatmap above has its scores.`;
       return;
     }
     const { alphas, ps } = spectral;
-    const values = spectral.maps[spectral.levels.indexOf(level())][place].map((row) => row.map((v) => v / 1000));
+    const values = spectral.maps[spectral.levels.indexOf(mapped)][place].map((row) => row.map((v) => v / 1000));
     const inverse = ps.map((p) => (p === null ? 0 : 1 / p));
     const words = ps.map((p) => (p === null ? "∞" : String(Math.round(p * 100) / 100)));
     const text = values.map((row, j) => row.map((v, i) => `α = ${alphas[i]}, p = ${words[j]}<br>s = ${v.toFixed(3)}`));
@@ -118,59 +120,94 @@
   const sound = (status) => status.split(";")[0] === "ok";
 
   function drawScores() {
-    const { layers, densities, seeds } = current();
+    const { layers } = current();
+    const { rows, title, seeds } = chosen();
     const table = scores(), figure = part("scores");
+    part("scores-title").textContent = `${measure.selectedOptions[0].text}, view ${view.value}: ${title}, ${seeds === 1 ? "one seed" : `mean of ${seeds} seeds`}`;
+    figure.hidden = !table;
+    if (!table) {
+      part("scores-reading").textContent = "This measure has no score for this network.";
+      part("table").replaceChildren();
+      return;
+    }
     const at = (row, column) => row * layers.length + column;
-    const known = table.mean.filter((value) => value !== null);
-    const most = table.distance ? Math.max(...known, 1) / 1000 : 1;
-    const values = densities.map((_, row) => layers.map((_, column) => {
-      const value = table.mean[at(row, column)];
-      return value === null ? null : value / 1000;
-    }));
-    const text = densities.map((share, row) => layers.map((name, column) => {
+    const isSound = (row, column) => sound(cell(table, at(row, column)).status);
+    const places = rows.flatMap((_, row) => layers.map((_, column) => [row, column]));
+    const known = places.filter(([row, column]) => isSound(row, column)).map(([row, column]) => table.mean[at(row, column)] / 1000);
+    /* Colours are spent where scores are. */
+    const [least, most] = table.distance ? [0, Math.max(...known, 0.001)] : [Math.min(0.4, ...known), 1];
+    const values = rows.map((_, row) => layers.map((_, column) => (isSound(row, column) ? table.mean[at(row, column)] / 1000 : null)));
+    const text = rows.map((share, row) => layers.map((name, column) => {
       const { value, range, status } = cell(table, at(row, column));
       return `${name}, density ${share}<br>${table.title}: ${value}${range}<br>status: ${status.replaceAll("; ", "<br>")}`;
     }));
-    const marked = [];
-    densities.forEach((_, row) => layers.forEach((_, column) => {
-      const index = at(row, column);
-      if (sound(cell(table, index).status)) return;
-      const value = table.mean[index];
-      const light = value !== null && (table.distance ? 1 - value / 1000 / most : value / 1000 / most) > 0.6;
-      marked.push([column, row, value === null, light ? "#333333" : "#ffffff"]);
-    }));
-    const kind = table.distance ? "distance from" : "similarity to";
+    const marked = places.filter(([row, column]) => !isSound(row, column));
     const heat = {
-      type: "heatmap", x: layers.map((_, i) => i), y: densities.map((_, i) => i), z: values, text, hoverinfo: "text",
-      hoverongaps: true, colorscale: "Viridis", reversescale: table.distance, zmin: 0, zmax: most, zauto: false, xgap: 1, ygap: 1,
-      colorbar: { ...bar(`${kind} the dense network`), y: -0.32 },
+      type: "heatmap", x: layers.map((_, i) => i), y: rows.map((_, i) => i), z: values, text, hoverinfo: "text",
+      hoverongaps: true, colorscale: "Viridis", reversescale: table.distance, zmin: least, zmax: most, zauto: false, xgap: 1, ygap: 1,
+      colorbar: { ...bar(`${table.distance ? "distance from" : "similarity to"} the dense network`), y: rows.length > 1 ? -0.32 : -0.9 },
     };
     const remarks = {
-      type: "scatter", mode: "markers", hoverinfo: "skip", x: marked.map((m) => m[0]), y: marked.map((m) => m[1]),
+      type: "scatter", mode: "markers", hoverinfo: "skip", x: marked.map(([, column]) => column), y: marked.map(([row]) => row),
       marker: {
-        symbol: marked.map((m) => (m[2] ? "x-thin-open" : "line-ne-open")), size: 9,
-        color: marked.map((m) => (m[2] ? colours().text : m[3])), line: { width: 1.5 },
+        symbol: marked.map(([row, column]) => (table.mean[at(row, column)] === null ? "x-thin-open" : "line-ne-open")), size: 9,
+        color: "#4d4d4d", line: { width: 1.5 },
       },
     };
-    const column = Number(layer.value), row = level();
-    figure.style.height = `${260 + 17 * densities.length}px`;
+    const column = Number(layer.value), row = rowOf(network.value);
+    figure.style.height = `${260 + 17 * rows.length}px`;
     Plotly.react(figure, [heat, remarks], layout({
+      plot_bgcolor: "#d9d9d9",
       shapes: [{
         type: "rect", x0: column - 0.5, x1: column + 0.5, y0: row - 0.5, y1: row + 0.5, line: { color: "#e8590c", width: 3 },
       }],
       xaxis: { tickvals: layers.map((_, i) => i), ticktext: layers, tickangle: -60, range: [-0.5, layers.length - 0.5] },
       yaxis: {
-        title: { text: "density", standoff: 12 }, tickvals: densities.map((_, i) => i), ticktext: densities, range: [densities.length - 0.5, -0.5],
+        title: { text: "density", standoff: 12 }, tickvals: rows.map((_, i) => i), ticktext: rows, range: [rows.length - 0.5, -0.5],
       },
     }), settings);
-    const chosen = cell(table, at(row, column));
-    part("scores-title").textContent = `${table.title}, view ${view.value}, ${seeds === 1 ? "one seed" : `mean of ${seeds} seeds`}`;
+    const { value, range, status } = cell(table, at(row, column));
     part("scores-reading").textContent =
-      `${layers[column]}, density ${densities[row]}: ${chosen.value}${chosen.range}, status ${chosen.status}.` +
-      (marked.length ? " Stroked cells have a status that is not ok; a cross stands where there is no value." : "");
+      `${layers[column]}, density ${rows[row]}: ${value}${range}, status ${status}.` +
+      (marked.length ? " Grey cells have a status that is not ok; a cross stands where there is no value." : "");
     describe(figure, part("scores-title").textContent + ". " + part("scores-reading").textContent);
-    list(table);
-    remember();
+    list(table, rows);
+  }
+
+  /* Every network of the study at one density, along its layers. */
+  const LOOKS = {
+    pruned: ["circle", true, "solid"], twin: ["circle-open", false, "solid"], held: ["diamond", "#f2b705", "solid"],
+    regrown: ["square-open", false, "solid"], sibling: ["", "#a98300", "dash"],
+  };
+  function drawBeside() {
+    const { layers, densities, networks } = current();
+    const { text } = colours(), figure = part("beside"), column = Number(layer.value);
+    const said = [];
+    const lines = Object.entries(networks).flatMap(([who, { title }]) => {
+      const table = scores(who);
+      if (!table) return [];
+      const [symbol, colour, dash] = LOOKS[who], ink = typeof colour === "string" ? colour : text;
+      const cells = layers.map((_, place) => cell(table, rowOf(who) * layers.length + place));
+      const means = layers.map((_, place) => table.mean[rowOf(who) * layers.length + place]);
+      said.push(`${title} ${cells[column].value}${sound(cells[column].status) ? "" : "*"}`);
+      return [{
+        type: "scatter", mode: symbol ? "lines+markers" : "lines", name: title, x: layers.map((_, place) => place),
+        y: means.map((value, place) => (value === null || !sound(cells[place].status) ? null : value / 1000)),
+        text: cells.map(({ value, range, status }, place) => `${layers[place]}: ${value}${range}<br>${title}<br>status: ${status}`), hoverinfo: "text",
+        line: { color: ink, width: 1.5, dash }, marker: { symbol, size: 9, color: ink, line: { width: 1.5, color: text } },
+      }];
+    });
+    part("beside-title").textContent = `Side by side at density ${densities[level()]}: ${measure.selectedOptions[0].text}, view ${view.value}`;
+    figure.style.height = "380px";
+    const distance = scores("pruned").distance;
+    Plotly.react(figure, lines, layout({
+      showlegend: true, legend: { orientation: "h", y: -0.35, yanchor: "top" },
+      shapes: [{ type: "line", x0: column, x1: column, yref: "paper", y0: 0, y1: 1, line: { color: "#e8590c", width: 1.5 } }],
+      xaxis: { tickvals: layers.map((_, i) => i), ticktext: layers, tickangle: -60 },
+      yaxis: { title: { text: distance ? "distance from the dense network" : "similarity to the dense network", standoff: 12 }, rangemode: distance ? "tozero" : "normal" },
+    }), settings);
+    part("beside-reading").textContent = `${layers[column]}: ${said.join("; ")}.` + (said.some((one) => one.endsWith("*")) ? " A star: the status is not ok, and the score is not drawn." : "");
+    describe(figure, part("beside-title").textContent + ". " + part("beside-reading").textContent);
   }
 
   /* A picture for those who do not see it; the numbers follow it as text and as a table. */
@@ -187,14 +224,14 @@
   }
 
   let address = null;
-  function list(table) {
-    const { layers, densities } = current();
+  function list(table, rows) {
+    const { layers } = current();
     const made = element("table", "", { class: "dataframe" });
     const head = made.createTHead().insertRow();
     head.append(element("th", "density", { scope: "col" }), ...layers.map((name) => element("th", name, { scope: "col" })));
     const body = made.createTBody();
-    const lines = ["study,view,measure,density,layer,mean,low,high,status"];
-    densities.forEach((share, row) => {
+    const lines = ["study,network,view,measure,density,layer,mean,low,high,status"];
+    rows.forEach((share, row) => {
       const line = body.insertRow();
       line.append(element("th", share, { scope: "row" }));
       layers.forEach((name, column) => {
@@ -202,7 +239,7 @@
         const { value, range, status } = cell(table, index);
         line.append(element("td", `${value}${range}${sound(status) ? "" : "*"}`, { title: status }));
         const number = (values) => (values && values[index] !== null ? values[index] / 1000 : "");
-        const fields = [study.value, view.value, measure.value, share.replace(/\s/g, ""), name, number(table.mean),
+        const fields = [study.value, network.value, view.value, measure.value, share.replace(/\s/g, ""), name, number(table.mean),
           number(table.low || table.mean), number(table.high || table.mean), status];
         lines.push(fields.map((field) => `"${String(field).replaceAll('"', '""')}"`).join(","));
       });
@@ -211,22 +248,24 @@
     if (address) URL.revokeObjectURL(address);
     address = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
     part("download").href = address;
-    part("download").download = `${study.value}-${measure.value}-${view.value}.csv`.replace(/[^\w.-]+/g, "-").toLowerCase();
+    part("download").download = `${study.value}-${network.value}-${measure.value}-${view.value}.csv`.replace(/[^\w.-]+/g, "-").toLowerCase();
   }
 
   function draw() {
     const text = current().densities[level()];
     part("density-text").textContent = text;
     density.setAttribute("aria-valuetext", text);
-    drawMap();
     drawScores();
+    drawBeside();
+    drawMap();
+    remember();
   }
 
   /* What is chosen, by name, in the address, so that a lecturer can link to it. */
   const link = element("a", "Link to this choice", { class: "live-link" });
   function remember() {
-    const chosen = { study: study.value, layer: layer.selectedOptions[0].text, density: current().densities[level()], measure: measure.value, view: view.value };
-    link.href = `#explorer?${new URLSearchParams(chosen)}`;
+    const state = { study: study.value, network: network.value, measure: measure.value, view: view.value, layer: layer.selectedOptions[0].text, density: current().densities[level()] };
+    link.href = `#explorer?${new URLSearchParams(state)}`;
   }
   function commit() {
     try { history.replaceState(null, "", link.href); } catch { /* some browsers allow none in files */ }
@@ -237,32 +276,36 @@
     const choose = (list, wanted) => { const found = [...list.options].find((option) => option.text === wanted || option.value === wanted); if (found) list.value = found.value; };
     choose(study, given.get("study"));
     chooseStudy();
+    choose(network, given.get("network"));
     choose(view, given.get("view"));
     chooseView();
     choose(layer, given.get("layer"));
     choose(measure, given.get("measure"));
-    const stop = stops().findIndex((at) => current().densities[at] === given.get("density"));
-    if (stop >= 0) density.value = stop;
+    const wanted = current().densities.indexOf(given.get("density"));
+    if (wanted >= 0) density.value = wanted;
     density.dataset.chosen = measure.dataset.chosen = "yes";
     draw();
     root.scrollIntoView();
   }
 
   function chooseView() {
-    const names = Object.keys(current().views[view.value]);
-    fill(measure, names, names.map((name) => current().views[view.value][name].title));
+    const measures = current().networks.pruned.views[view.value], names = Object.keys(measures);
+    fill(measure, names, names.map((name) => measures[name].title));
     if (!measure.dataset.chosen && names.includes("linear_cka")) measure.value = "linear_cka";
     draw();
   }
 
   function chooseStudy() {
-    const { layers, views } = current();
+    const { layers, densities, networks } = current();
     const before = layer.selectedOptions[0]?.text;
     fill(layer, layers.map((_, place) => String(place)), layers);
     layer.value = String(layers.includes(before) ? layers.indexOf(before) : Math.max(0, layers.length - 2));
-    density.max = stops().length - 1;
-    if (!density.dataset.chosen) density.value = Math.round(0.75 * density.max);
-    fill(view, Object.keys(views), Object.keys(views));
+    density.max = densities.length - 1;
+    const tenth = densities.map((share) => Math.abs(Math.log(parseFloat(share) / 10)));
+    if (!density.dataset.chosen) density.value = tenth.indexOf(Math.min(...tenth));
+    fill(network, Object.keys(networks), Object.values(networks).map(({ title }) => title));
+    const views = Object.keys(networks.pruned.views);
+    fill(view, views, views);
     chooseView();
   }
 
@@ -270,10 +313,11 @@
   root.querySelector(".explorer-without").hidden = true;
   study.addEventListener("change", chooseStudy);
   view.addEventListener("change", chooseView);
+  network.addEventListener("change", draw);
   layer.addEventListener("change", draw);
   density.addEventListener("input", () => { density.dataset.chosen = "yes"; draw(); });
-  measure.addEventListener("change", () => { measure.dataset.chosen = "yes"; drawScores(); });
-  for (const control of [study, view, layer, density, measure]) control.addEventListener("change", commit);
+  measure.addEventListener("change", () => { measure.dataset.chosen = "yes"; draw(); });
+  for (const control of CONTROLS.map(part)) control.addEventListener("change", commit);
   part("download").parentElement.append(" · ", link);
   chooseStudy();
   recall();
@@ -281,8 +325,7 @@
   part("scores").on("plotly_click", ({ points: [point] }) => {
     if (point.curveNumber !== 0) return;
     layer.value = String(point.x);
-    const near = stops().map((stop) => Math.abs(stop - point.y));
-    density.value = near.indexOf(Math.min(...near));
+    if (chosen().rows.length > 1) density.value = String(point.y);
     density.dataset.chosen = "yes";
     draw();
     commit();

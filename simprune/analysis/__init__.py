@@ -88,6 +88,8 @@ from simprune.analysis.sources import (
     LADDER,
     RESIDUAL,
     SOURCES,
+    SPECTRAL_POINTS,
+    cca_is_ok,
     convergence,
     convergence_means,
     ladder,
@@ -95,6 +97,8 @@ from simprune.analysis.sources import (
     overall_shares,
     seed_intervals,
     source_shares,
+    spectral_maps,
+    spectral_marks,
     spectral_shares,
     variance_shares,
 )

@@ -35,6 +35,8 @@ SAME = 1e-6  # scores that differ by less are one
 RESIDUAL = "residual"
 INTERACTIONS = "interactions"  # of all pairs of factors, taken together
 TIMES = " × "
+# Measures as points of the spectral family: α and p. The first is mean CCA times √(min r / max r), r the ranks.
+SPECTRAL_POINTS = {"mean_cca": (0.0, 1.0), "nbs": (1.0, 1.0), "linear_cka": (1.0, 2.0)}
 # From blind to nothing to blind to every invertible linear map.
 LADDER = ("unit_correlation", "permutation_matching", "nbs", "mean_cca")
 # Sums of squares of scores below this are rounding.
@@ -257,3 +259,38 @@ def convergence_means(table: pd.DataFrame) -> pd.DataFrame:
     """
     sound = table.groupby(["measure", "layer_index"])["missing"].transform("sum") == 0
     return table[sound].groupby(["measure", "inputs"], as_index=False)[["mean", "low", "high"]].mean()
+
+
+def spectral_maps(results: "Results") -> pd.DataFrame | None:
+    """The maps against the dense network: `value`, mean over seeds, by level, layer_index, alpha and p; None if none.
+
+    Level 0, where every map is 1, is left out.
+    """
+    table = diagnostic(results, "spectral")
+    if table is None:
+        return None
+    table = table[(table["reference"] == "dense") & (table["level"] > 0)]
+    return table.groupby(["level", "layer_index", "alpha", "p"])["value"].mean().to_frame()
+
+
+def spectral_marks(results: "Results") -> pd.DataFrame:
+    """The maps at `SPECTRAL_POINTS`: a column for each measure, by level and layer_index, and `gap`, their range.
+
+    Left out are maps in which mean CCA is not ok with every seed: its point is then forced by dimension. Empty where
+    there are no maps.
+    """
+    table = spectral_maps(results)
+    if table is None:
+        return pd.DataFrame(columns=[*SPECTRAL_POINTS, "gap"])
+    values = table["value"].unstack(["alpha", "p"])
+    marks = pd.DataFrame({measure: values[point] for measure, point in SPECTRAL_POINTS.items()}).dropna()
+    marks = marks[cca_is_ok(results).reindex(marks.index, fill_value=False)]
+    return marks.assign(gap=marks.max(axis=1) - marks.min(axis=1))
+
+
+def cca_is_ok(results: "Results") -> pd.Series:
+    """Whether mean CCA (flatten) is ok with every seed, by level and layer_index."""
+    scores = results.similarity
+    chosen = scores[(scores["reference"] == "dense") & (scores["view"] == "flatten")]
+    chosen = chosen[chosen["measure"] == "mean_cca"]
+    return is_ok(chosen["status"]).groupby([chosen["level"], chosen["layer_index"]]).all()

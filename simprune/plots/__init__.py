@@ -39,9 +39,8 @@ from simprune.plots.effects import (
     verdicts,
 )
 from simprune.plots.explorer import (
+    explorer,
     spectral_layers,
-    spectral_sentence,
-    spectral_table,
     stored_studies,
 )
 from simprune.plots.live import (
@@ -49,7 +48,6 @@ from simprune.plots.live import (
     live_plane,
 )
 from simprune.plots.methods import (
-    SPECTRAL_POINTS,
     UNCHANGED,
     spectral_plane,
     toy_clouds,
@@ -87,7 +85,6 @@ __all__ = [
     "KINDS",
     "PART_WORDS",
     "SIMILARITY_MAP",
-    "SPECTRAL_POINTS",
     "STUDY_STYLES",
     "STYLES",
     "UNCHANGED",
@@ -101,6 +98,7 @@ __all__ = [
     "conclusions_map",
     "control_dots",
     "convergence_lines",
+    "explorer",
     "footprint",
     "guide_chart",
     "ladder_lines",
@@ -122,8 +120,6 @@ __all__ = [
     "source_layers",
     "spectral_layers",
     "spectral_plane",
-    "spectral_sentence",
-    "spectral_table",
     "stored_studies",
     "studies_accuracy",
     "studies_agreement",

@@ -24,6 +24,7 @@ NETWORK_WORDS = {
     "twin": "its twin: trained on, no weight lost",
     "held": "held: the same weights kept from training, none lost",
     "regrown": "regrown: set to zero, then free",
+    "sibling": "a dense network of another seed",
 }
 EDGE = "#111111"
 FOOTPRINT_MAP = "PuOr_r"

@@ -9,22 +9,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from html import escape
 from os import PathLike
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from simprune.analysis import densities, is_ok, layers_in, measures_in, over_seeds, select, stated
+from simprune.analysis import (
+    SPECTRAL_POINTS,
+    cca_is_ok,
+    densities,
+    layers_in,
+    measures_in,
+    over_seeds,
+    select,
+    spectral_maps,
+    stated,
+)
 from simprune.data import DATASETS
 from simprune.errors import InputError
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
 from simprune.plots.common import HOLLOW, SIMILARITY_MAP, STYLES, WIDTH, legend, new_figure
-from simprune.plots.methods import SPECTRAL_POINTS
+from simprune.plots.effects import NETWORK_WORDS
 from simprune.representations import VIEWS
 from simprune.results import Results, load, stored
-from simprune.tables import listed, named, percent, title
+from simprune.tables import percent, title
 
 if TYPE_CHECKING:
     from simprune.experiment import Experiment
@@ -54,12 +65,15 @@ class Explorer:
         return f"The explorer of {', '.join(self.data['studies'])}: controls and figures, for a browser."
 
 
-def explorer(studies: Mapping[str, "Results"]) -> Explorer:
-    """Maps over the spectral family and heatmaps of the scores of some studies, by the studies' names.
+def explorer(
+    studies: Mapping[str, "Results"], company: Mapping[str, Mapping[str, "Results"]] = MappingProxyType({})
+) -> Explorer:
+    """Scores and maps over the spectral family of some studies, by the studies' names.
 
-    Scores are those against the dense network, in every view of representations that a study has; several seeds are a
-    mean and a range. A study whose `diagnostics` hold no table `spectral` comes without maps, and the page says so.
-    Raises `InputError` if there is no study.
+    `company`: by study, runs to stand beside the pruned network, by the names of `NETWORK_WORDS`. Scores are those
+    against the dense network, in every view of representations that a study has, and those of a dense network of
+    another seed; several seeds are a mean and a range. A study whose `diagnostics` hold no table `spectral` comes
+    without maps, and the page says so. Raises `InputError` if there is no study.
     """
     if not studies:
         raise InputError("studies: there is none to explore")
@@ -67,7 +81,8 @@ def explorer(studies: Mapping[str, "Results"]) -> Explorer:
         measure: {"alpha": alpha, "p": p, "title": _point_title(measure), **_mark(measure)}
         for measure, (alpha, p) in SPECTRAL_POINTS.items()
     }
-    return Explorer({"points": points, "studies": {name: _study(results) for name, results in studies.items()}})
+    made = {name: _study({"pruned": results, **company.get(name, {})}) for name, results in studies.items()}
+    return Explorer({"points": points, "studies": made})
 
 
 def stored_studies(store: str | PathLike | None = None) -> dict[str, "Results"]:
@@ -102,23 +117,38 @@ def _mark(measure: str) -> dict[str, str]:
     return {"colour": STYLES[measure].colour, "symbol": SYMBOLS[STYLES[measure].marker]}
 
 
-def _study(results: "Results") -> dict[str, Any]:
+def _study(runs: Mapping[str, "Results"]) -> dict[str, Any]:
+    results = runs["pruned"]
     views = [view for view in results.experiment.views if view in VIEWS]
     layers = layers_in(select(results, view=views[0]))
     statuses: dict[str, int] = {"ok": 0}
+    rows = [percent(share) for share in densities(results)]
+    parts = {who: (run, "dense", rows) for who, run in runs.items()}
+    if "sibling" in results.similarity["reference"].unique():
+        parts["sibling"] = (results, "sibling", ["dense"])
+    networks = {
+        who: {
+            "title": NETWORK_WORDS[who],
+            "seeds": len(run.experiment.seeds),
+            "rows": rows,
+            "views": {view: _scores(run, view, reference, statuses) for view in views},
+        }
+        for who, (run, reference, rows) in parts.items()
+    }
     return {
         "layers": list(layers),
-        "densities": [percent(share) for share in densities(results)],
-        "seeds": len(results.experiment.seeds),
-        "views": {view: _scores(results, view, statuses) for view in views},
+        "densities": rows,
+        "networks": networks,
         "statuses": list(statuses),
         "spectral": _spectral(results, layers),
     }
 
 
-def _scores(results: "Results", view: str, statuses: dict[str, int]) -> dict[str, Any]:
+def _scores(results: "Results", view: str, reference: str, statuses: dict[str, int]) -> dict[str, Any]:
     """Measure → tables by level and layer, each flat: means, ranges where seeds differ, statuses by number."""
-    table = select(results, view=view)
+    table = select(results, view=view, reference=reference)
+    if reference == "sibling":
+        table = table[table["level"] == 0]
     scores = {}
     for measure in measures_in(table):
         chosen = table[table["measure"] == measure]
@@ -145,20 +175,8 @@ def _thousandths(values: pd.Series | np.ndarray) -> list[int | None]:
     return [None if np.isnan(value) else round(THOUSANDTHS * float(value)) for value in values]
 
 
-def spectral_table(results: "Results") -> pd.DataFrame | None:
-    """The maps against the dense network: `value`, mean over seeds, by level, layer_index, alpha and p; None if none.
-
-    Level 0, where every map is 1, is left out.
-    """
-    table = results.diagnostics.get("spectral")
-    if table is None:
-        return None
-    table = table[(table["reference"] == "dense") & (table["level"] > 0)]
-    return table.groupby(["level", "layer_index", "alpha", "p"])["value"].mean().to_frame()
-
-
 def _spectral(results: "Results", layers: pd.Series) -> dict[str, Any] | None:
-    table = spectral_table(results)
+    table = spectral_maps(results)
     if table is None:
         return None
     levels, held = (list(table.index.unique(name)) for name in ("level", "layer_index"))
@@ -182,10 +200,10 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
     the points that are measures, hollow where mean CCA is forced by dimension. Raises `InputError` if the results hold
     no table of maps.
     """
-    table = spectral_table(results)
+    table = spectral_maps(results)
     if table is None:
         raise InputError("results: they hold no table 'spectral'; simprune.run computes it")
-    layers, measured, sound = layers_in(select(results)), densities(results), _sound(results)
+    layers, measured, sound = layers_in(select(results)), densities(results), cca_is_ok(results)
     shown = _spread(sorted(table.index.unique("layer_index")), few)
     levels = _spread(sorted(table.index.unique("level")), 3)
     with new_figure(WIDTH, 1.35 * len(levels) + 1.1) as (figure, notes):
@@ -220,50 +238,9 @@ def spectral_layers(results: "Results", *, few: int = 4) -> Figure:
     return figure
 
 
-def spectral_sentence(results: "Results") -> str:
-    """Where in the maps the three measures lie furthest apart and where closest together.
-
-    Left out are NaN, and where mean CCA is not known to be ok at every seed: its point is then forced by dimension.
-    Raises `InputError` if the results hold no table of maps.
-    """
-    table = spectral_table(results)
-    if table is None:
-        raise InputError("results: they hold no table 'spectral'; simprune.run computes it")
-    values = table["value"].unstack(["alpha", "p"])
-    marked = pd.DataFrame({measure: values[point] for measure, point in SPECTRAL_POINTS.items()}).dropna()
-    marked = marked[_sound(results).reindex(marked.index, fill_value=False)]
-    if marked.empty:
-        return "There is no stored map in which mean CCA has the status ok."
-    gap = marked.max(axis=1) - marked.min(axis=1)
-    layers, measured = layers_in(select(results)), densities(results)
-
-    def place(key: tuple[int, int]) -> str:
-        words = [f"{_point_name(measure)} {value:.2f}" for measure, value in marked.loc[key].items()]
-        return f"{layers[key[1]]} at a density of {percent(measured[key[0]])} ({listed(words)})"
-
-    return (
-        f"Of all stored maps in which mean CCA has the status ok, the three marked points lie furthest apart in "
-        f"{place(gap.idxmax())} and closest together in {place(gap.idxmin())}."
-    )
-
-
-def _sound(results: "Results") -> pd.Series:
-    """Whether mean CCA is ok at every seed, by level and layer_index; in the view of the maps, which is flatten."""
-    scores = results.similarity
-    chosen = scores[
-        (scores["reference"] == "dense") & (scores["view"] == "flatten") & (scores["measure"] == "mean_cca")
-    ]
-    return is_ok(chosen["status"]).groupby([chosen["level"], chosen["layer_index"]]).all()
-
-
 def _point_title(measure: str) -> str:
     """What a marked point is called; the family's corner (0, 1) is mean CCA times √(min r / max r), r the ranks."""
     return f"{title(measure)} (scaled)" if measure == "mean_cca" else title(measure)
-
-
-def _point_name(measure: str) -> str:
-    """The same in a sentence."""
-    return {"mean_cca": "scaled ", "linear_cka": "the root of "}.get(measure, "") + named(measure)
 
 
 def _spread(items: list[Any], count: int) -> list[Any]:
@@ -280,18 +257,12 @@ _PAGE = """\
 maps, and the tables of the results pages.</p>
 <div class="explorer-controls" hidden>
 <p><label for="explorer-study">Study</label><select id="explorer-study">{studies}</select></p>
+<p><label for="explorer-network">Network</label><select id="explorer-network"></select></p>
+<p><label for="explorer-measure">Measure</label><select id="explorer-measure"></select></p>
+<p><label for="explorer-view">View</label><select id="explorer-view"></select></p>
 <p><label for="explorer-layer">Layer</label><select id="explorer-layer"></select></p>
 <p><label for="explorer-density">Density</label><input type="range" id="explorer-density" min="0" step="1">
 <output for="explorer-density" id="explorer-density-text"></output></p>
-</div>
-<div class="explorer-part" hidden>
-<p class="explorer-title" id="explorer-map-title"></p>
-<div class="explorer-figure" id="explorer-map"></div>
-<p class="explorer-reading" id="explorer-map-reading" aria-live="polite"></p>
-</div>
-<div class="explorer-controls" hidden>
-<p><label for="explorer-measure">Measure</label><select id="explorer-measure"></select></p>
-<p><label for="explorer-view">View</label><select id="explorer-view"></select></p>
 </div>
 <div class="explorer-part" hidden>
 <p class="explorer-title" id="explorer-scores-title"></p>
@@ -300,6 +271,16 @@ maps, and the tables of the results pages.</p>
 <details><summary>Show the numbers of this heatmap</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="Numbers of the heatmap" id="explorer-table"></div></details>
 <p><a id="explorer-download" href="#explorer" download="scores.csv">Download these numbers (CSV)</a></p>
+</div>
+<div class="explorer-part" hidden>
+<p class="explorer-title" id="explorer-beside-title"></p>
+<div class="explorer-figure" id="explorer-beside"></div>
+<p class="explorer-reading" id="explorer-beside-reading" aria-live="polite"></p>
+</div>
+<div class="explorer-part" hidden>
+<p class="explorer-title" id="explorer-map-title"></p>
+<div class="explorer-figure" id="explorer-map"></div>
+<p class="explorer-reading" id="explorer-map-reading" aria-live="polite"></p>
 </div>
 <script type="application/json" id="explorer-data">{data}</script>
 <script defer src="{static}/plotly/plotly-cartesian.min.js"></script>

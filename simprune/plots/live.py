@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from simprune.analysis import SPECTRAL_POINTS
 from simprune.measures import MEASURES
 from simprune.measures.core import pair_of
 from simprune.measures.regression import dealt
 from simprune.plots.common import STYLES
-from simprune.plots.methods import SPECTRAL_POINTS, UNCHANGED
+from simprune.plots.methods import UNCHANGED
 
 # Where the scripts lie, seen from a page of book/executed.
 STATIC = "../../_static"

@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
+from simprune.analysis import SPECTRAL_POINTS
 from simprune.measures import MEASURES
 from simprune.plots.common import SIMILARITY_MAP, STYLES, legend, new_figure
 from simprune.tables import title
 
 # A toy's score this near to that of a representation with itself has not changed.
 UNCHANGED = 1e-6
-SPECTRAL_POINTS = {"mean_cca": (0.0, 1.0), "nbs": (1.0, 1.0), "linear_cka": (1.0, 2.0)}
 FRAMED = Patch(facecolor="none", edgecolor="#1a1a1a", linewidth=1.3, label="invariant by definition")
 
 
