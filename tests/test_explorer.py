@@ -11,9 +11,9 @@ import synthetic
 from matplotlib.figure import Figure
 
 import simprune
-from simprune import analysis, plots
+from simprune import analysis
 from simprune.measures import MEASURES, spectral_similarity
-from simprune.plots.explorer import _study_name, explorer, spectral_layers, spectral_sentence, stored_studies
+from simprune.plots.explorer import _study_name, explorer, spectral_layers, stored_studies
 from simprune.store import Store
 
 ALPHAS, PS = (0.0, 0.5, 1.0), (1.0, 2.0, np.inf)
@@ -51,7 +51,7 @@ def sent(made):
 def test_every_score_arrives_to_three_decimals(results):
     [study] = sent(explorer({"one": results}))["studies"].values()
     scores = results.similarity.query("reference == 'dense'")
-    for view, measures in study["views"].items():
+    for view, measures in study["networks"]["pruned"]["views"].items():
         for name, table in measures.items():
             chosen = scores[(scores["view"] == view) & (scores["measure"] == name)]
             means = chosen.groupby(["level", "layer_index"])["value"].mean().to_numpy()
@@ -84,10 +84,9 @@ def test_the_maps_arrive_in_the_order_of_layers_densities_and_dials(mapped):
 
 def test_a_study_without_maps_says_so(results):
     assert sent(explorer({"one": results}))["studies"]["one"]["spectral"] is None
-    assert plots.spectral_table(results) is None
-    for function in (spectral_layers, spectral_sentence):
-        with pytest.raises(simprune.InputError, match="'spectral'"):
-            function(results)
+    assert analysis.spectral_maps(results) is None and analysis.spectral_marks(results).empty
+    with pytest.raises(simprune.InputError, match="'spectral'"):
+        spectral_layers(results)
 
 
 def test_no_study_is_refused():
@@ -128,24 +127,30 @@ def test_a_point_of_the_printed_maps_is_hollow_where_mean_cca_is_forced(mapped):
     assert "status not ok" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_the_sentence_names_the_layer_in_which_the_points_lie_furthest_apart(mapped):
-    table = mapped.diagnostics["spectral"].copy()
-    layer = "fc2_relu"  # mean CCA is ok there at every level
-    there = (table["layer"] == layer) & (table["level"] == table["level"].max()) & (table["alpha"] == 0)
+def test_the_marks_are_the_points_of_the_maps_and_leave_out_those_in_which_mean_cca_is_not_ok(mapped):
+    marks = analysis.spectral_marks(mapped)
+    table, layers = mapped.diagnostics["spectral"].copy(), analysis.layers_in(mapped.similarity)
+    assert {"conv1_relu", "pool1"}.isdisjoint(marks.index.get_level_values("layer_index").map(layers))
+    (level, layer), alpha = marks.index[-1], 0  # mean CCA stands at α = 0 and p = 1, 0.001 above the others
+    assert marks.loc[level, layer]["gap"] == pytest.approx(0.001)
+    there = (table["layer_index"] == layer) & (table["level"] == level) & (table["alpha"] == alpha)
     table.loc[there, "value"] = 0.05
-    said = spectral_sentence(replace(mapped, diagnostics={"spectral": table}))
-    assert re.search(rf"furthest apart in {layer} at a density of .+ \(scaled mean CCA 0\.05", said)
+    moved = analysis.spectral_marks(replace(mapped, diagnostics={"spectral": table}))
+    assert moved["gap"].idxmax() == (level, layer)
+    scores = mapped.similarity.copy()
+    scores.loc[(scores["measure"] == "mean_cca") & (scores["seed"] == 0), "status"] = synthetic.DEGENERATE
+    assert analysis.spectral_marks(replace(mapped, similarity=scores)).empty  # one seed is enough
 
 
-def test_the_sentence_leaves_out_maps_in_which_mean_cca_is_not_ok(mapped):
-    scores, table = mapped.similarity.copy(), mapped.diagnostics["spectral"].copy()
-    is_cca = scores["measure"] == "mean_cca"
-    forced = scores.loc[is_cca & (scores["status"] == "degenerate"), "layer"].unique()
-    table.loc[table["layer"].isin(forced) & (table["alpha"] == 0), "value"] = 0.05
-    said = spectral_sentence(replace(mapped, diagnostics={"spectral": table}))
-    assert len(forced) and not any(layer in said for layer in forced)
-    scores.loc[is_cca & (scores["seed"] == 0), "status"] = synthetic.DEGENERATE  # one seed is enough
-    assert spectral_sentence(replace(mapped, similarity=scores)).startswith("There is no stored map")
+def test_networks_stand_side_by_side_and_another_seed_has_one_row(results):
+    twin = replace(results, similarity=results.similarity.assign(value=0.5))
+    [study] = sent(explorer({"one": synthetic.with_controls(results)}, {"one": {"twin": twin}}))["studies"].values()
+    assert list(study["networks"]) == ["pruned", "twin", "sibling"]
+    cells = {who: len(one["views"]["flatten"]["nbs"]["mean"]) for who, one in study["networks"].items()}
+    rows, layers = len(study["densities"]), len(study["layers"])
+    assert cells == {"pruned": rows * layers, "twin": rows * layers, "sibling": layers}
+    assert set(study["networks"]["twin"]["views"]["flatten"]["nbs"]["mean"]) == {500}
+    assert [len(one["rows"]) for one in study["networks"].values()] == [rows, rows, 1]
 
 
 def test_the_corner_of_mean_cca_is_labelled_as_scaled(mapped):

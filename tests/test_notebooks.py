@@ -211,6 +211,17 @@ def test_every_figure_is_drawn_by_a_function_of_plots_and_its_numbers_are_one_cl
         assert not drawn or any(place > drawn[0] for place in folded), cells[drawn[0]].source
 
 
+def test_a_notebook_reads_well_outside_the_book(notebook):
+    """No roles, no directives, no glue, no labels: figures are named after the file and what they draw."""
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        assert "name" not in figure, cell.source
+        text = figure.get("caption", "") + (cell.source if cell.cell_type == "markdown" else "")
+        text = re.sub(r"```.*?```|\$[^$]*\$", "", text, flags=re.DOTALL)
+        assert not re.search(r"\{[\w:-]+\}`|^:::|^\([\w-]+\)=$", text, re.MULTILINE), text
+        assert not re.search(r"\bglue\b|\bMarkdown\(", cell.source), cell.source
+
+
 def test_no_share_and_no_decimal_fraction_is_typed_into_the_text(notebook):
     """Whoever runs the notebook with other parameters would read the old ones."""
     for cell in notebook.cells:

@@ -125,7 +125,7 @@ def _study(runs: Mapping[str, "Results"]) -> dict[str, Any]:
     rows = [percent(share) for share in densities(results)]
     parts = {who: (run, "dense", rows) for who, run in runs.items()}
     if "sibling" in results.similarity["reference"].unique():
-        parts["sibling"] = (results, "sibling", ["dense"])
+        parts["sibling"] = (results, "sibling", [percent(1)])
     networks = {
         who: {
             "title": NETWORK_WORDS[who],

@@ -292,7 +292,7 @@ def test_tables_of_words_are_in_view_whole(browser, width):
 
 # The explorer -----------------------------------------------------------------------------------------------
 
-FIGURES = "['map', 'scores'].map(name => document.getElementById('explorer-' + name).innerHTML).join('')"
+FIGURES = "['map', 'scores', 'beside'].map(name => document.getElementById('explorer-' + name).innerHTML).join('')"
 FIRST_COLUMN = """(() => {
   const plot = document.querySelector("#explorer-scores .nsewdrag");
   plot.scrollIntoView({block: "center"});
@@ -301,7 +301,7 @@ FIRST_COLUMN = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("control", ["study", "layer", "density", "measure", "view"])
+@pytest.mark.parametrize("control", ["study", "network", "layer", "density", "measure", "view"])
 def test_each_control_changes_a_figure_by_keyboard(explorer, control):
     count = explorer.run(
         f"(control => control.tagName === 'SELECT' ? control.options.length : Number(control.max) + 1)"
@@ -321,11 +321,11 @@ def test_each_control_changes_a_figure_by_keyboard(explorer, control):
 
 
 def test_a_link_keeps_what_is_chosen(explorer):
-    names = "['study', 'layer', 'density', 'measure', 'view']"
+    names = "['study', 'network', 'layer', 'density', 'measure', 'view']"
     chosen = f"{names}.map(name => document.getElementById('explorer-' + name).value)"
-    for control in ("layer", "density"):
+    for control, value in (("network", "sibling"), ("layer", "0"), ("density", "10")):
         explorer.run(
-            f"(control => {{ control.value = '0'; for (const kind of ['input', 'change']) "
+            f"(control => {{ control.value = '{value}'; for (const kind of ['input', 'change']) "
             f"control.dispatchEvent(new Event(kind)); }})(document.getElementById('explorer-{control}'))"
         )
     link, before = explorer.run("document.querySelector('.live-link').href"), explorer.run(chosen)
@@ -333,6 +333,13 @@ def test_a_link_keeps_what_is_chosen(explorer):
     explorer.open("about:blank")
     explorer.open(link)
     assert explorer.run(chosen) == before
+
+
+def test_every_density_of_a_study_can_be_reached(explorer):
+    counted = (
+        "Object.values(JSON.parse(document.getElementById('explorer-data').textContent).studies)[0].densities.length"
+    )
+    assert explorer.run("Number(document.getElementById('explorer-density').max) + 1") == explorer.run(counted)
 
 
 def test_every_control_has_a_label(explorer):
