@@ -469,7 +469,7 @@ def _without_paths(output: NotebookNode, root: Path) -> NotebookNode:
     """An output in whose text this project's folder is written as "." and the user's as "~"."""
 
     def replaced(text: str) -> str:
-        for folder, short in {str(root): ".", str(Path.home()): "~"}.items():
+        for folder, short in {str(root): ".", os.path.expanduser("~"): "~"}.items():
             # Not where the name goes on, as in that of a folder beside it.
             text = re.sub(rf"{re.escape(folder)}(?![\w-]|\.\w)", short, text) if len(folder) > 1 else text
         return text

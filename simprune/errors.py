@@ -28,7 +28,9 @@ def check_path(field: str, value: object) -> Path:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (TypeError, ValueError, RuntimeError):  # the last: of a home of nobody
+    except RuntimeError:
+        raise InputError(f"{field}: {shown(str(value))} can't be used (nobody has that home directory)") from None
+    except (TypeError, ValueError):
         raise InputError(f"{field}: {shown(value)} is not a path") from None
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise InputError(f"{field}: {shown(str(value))} can't be used ({error.strerror or error})") from None

@@ -61,11 +61,13 @@ class WriteError(OSError):
 
 
 def default_root() -> Path:
-    """The user's store: `SIMPRUNE_STORE`, or a folder under the user's cache folder."""
+    """The user's store: `SIMPRUNE_STORE`, or in the user's cache folder, or where there is no home in the current one."""
     if os.environ.get("SIMPRUNE_STORE"):
         return Path(os.environ["SIMPRUNE_STORE"])
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "simprune" / "results"
+    home = os.path.expanduser("~")
+    if not (cache := os.environ.get("XDG_CACHE_HOME")) and home == "~":
+        return Path("simprune-results")
+    return Path(cache or Path(home) / ".cache") / "simprune" / "results"
 
 
 @dataclass(frozen=True)

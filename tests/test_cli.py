@@ -219,7 +219,7 @@ def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, capsys)
         (["book", "--root", "nowhere"], "_config.yml"),
         (["book", "--profile", "fast"], "profile: 'fast' is not one of quick, laptop, overnight, paper"),
         (["run", "lenet5", "fashion_mnist_mini", "--store", "x" * 3000], "can't be used (File name too long)"),
-        (["run", "lenet5", "mnist", "--data", "~nobody-of-this-name"], "is not a path"),
+        (["run", "lenet5", "mnist", "--data", "~nobody-of-this-name"], "(nobody has that home directory)"),
     ],
 )
 def test_wrong_arguments_end_with_status_two_in_a_line_or_two_and_write_nothing(arguments, message, tmp_path, capsys):

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import stat
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -102,6 +103,19 @@ def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.delenv("SIMPRUNE_STORE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert default_root() == tmp_path / "cache" / "simprune" / "results"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="how a home is found")
+def test_without_a_home_directory_results_are_kept_in_the_current_folder(monkeypatch):
+    def nobody(number):
+        raise KeyError(number)
+
+    for name in ("SIMPRUNE_STORE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert default_root() == Path("simprune-results") and Store().stored()
+    with pytest.raises(InputError, match=r"store: '~/x' can't be used \(nobody has that home directory\)"):
+        Store("~/x")
 
 
 def test_networks_are_kept_by_what_decides_them_and_by_the_data(store):
