@@ -61,7 +61,7 @@ class WriteError(OSError):
 
 
 def default_root() -> Path:
-    """The user's store: `SIMPRUNE_STORE`, or in the user's cache folder, or where there is no home in the current one."""
+    """The user's store: `SIMPRUNE_STORE`, or in the user's cache folder; without a home, in the current folder."""
     if os.environ.get("SIMPRUNE_STORE"):
         return Path(os.environ["SIMPRUNE_STORE"])
     home = os.path.expanduser("~")
