@@ -3,16 +3,19 @@
     python benchmarks/measures.py [SECTION ...] [--full] [--rounds 3] [--json FILE]
 
 Sections, all by default: `spectrum` (a LeNet-5 pruning run against its dense network, ours and the others'), `pair`
-(two 2,000 × 512 arrays, and the import), `alone` (one measure of two arrays, ours and the peers'), `sizes` (the
-decomposition as inputs and features grow), `memory` (the decomposition of 5,000 × 65,536). `--full` adds 2,000 inputs
-to `spectrum`, n to 10,000 and p to 65,536 to `sizes`, and a whole comparison to `memory`. Sections that a JSON file
-already holds and that are not run again are kept.
+(two 2,000 × 512 arrays, and the import), `peers` (one measure of two arrays or networks, ours and the peers'), `sizes`
+(the decomposition as inputs and features grow), `memory` (the decomposition of 5,000 × 65,536). `--full` adds 2,000
+inputs to `spectrum`, n to 10,000 and p to 65,536 to `sizes`, and a whole comparison to `memory`. Sections that a JSON
+file already holds and that are not run again are kept.
 
 Ours and the others run in turn in one process; ratios are medians of those of single rounds, so that a machine whose
 speed drifts does not decide. Peers that are not installed (benchmarks/requirements.txt) are left out and named.
 """
 
 import argparse
+import contextlib
+import functools
+import io
 import json
 import math
 import multiprocessing
@@ -31,17 +34,20 @@ import scipy.optimize
 import scipy.stats
 
 import simprune
-from simprune import comparison, data, models, pruning, representations, training
+from simprune import compare_networks, comparison, data, models, pruning, representations, training
+from simprune.activations import default_layers
 from simprune.measures import STUDY
 
 import torch  # isort: skip
+import torchvision  # isort: skip
+from torch.utils.data import DataLoader, TensorDataset  # isort: skip
 
 SEED = 0
 LAYERS = ("conv1_relu", "conv2_relu", "fc1_relu", "fc2_relu", "logits")
 LEVELS = 16
 SAMPLED_LEVEL = 8  # the level on which the slow routes are timed, to be scaled to all
 IDS = [name for name in STUDY if simprune.MEASURES[name].subject == "representations"]
-PEERS = ("rsatoolbox", "pytorch-cka", "dcor")
+PEERS = ("pytorch-cka", "torch-cka", "ckatorch", "rsatoolbox", "netrep", "dcor")
 
 
 def seconds(call, *arguments) -> float:
@@ -228,54 +234,6 @@ TEXTBOOK = {
 }
 
 
-# --------------------------------------------------------------------------------------------- peers
-
-
-def peer_routes() -> dict[str, tuple[str, object]]:
-    """Measure -> (peer, how it scores two tensors of activations), of the peers that are installed."""
-    routes = {}
-    try:
-        from cka import cka_from_features
-    except ImportError as error:
-        print(f"pytorch-cka is left out: {error}")
-    else:
-        routes["debiased_linear_cka"] = (
-            "pytorch-cka",
-            lambda x, y: float(cka_from_features(x.flatten(1), y.flatten(1))),
-        )
-    try:
-        from rsatoolbox.data import Dataset
-        from rsatoolbox.rdm import calc_rdm, compare
-    except ImportError as error:
-        print(f"rsatoolbox is left out: {error}")
-    else:
-
-        def by_dissimilarities(dissimilarity, method):
-            def score(x, y):
-                sides = (Dataset(side.flatten(1).numpy().astype(np.float64)) for side in (x, y))
-                return float(compare(*(calc_rdm(side, method=dissimilarity) for side in sides), method=method).item())
-
-            return score
-
-        # With squared Euclidean distances its whitened cosine is linear CKA, and its Bures similarity is NBS.
-        for measure, dissimilarity, method in (
-            ("rsa", "correlation", "spearman"),
-            ("linear_cka", "euclidean", "cosine_cov"),
-            ("nbs", "euclidean", "bures"),
-        ):
-            routes[measure] = ("rsatoolbox", by_dissimilarities(dissimilarity, method))
-    try:
-        import dcor
-    except ImportError as error:
-        print(f"dcor is left out: {error}")
-    else:
-        routes["distance_correlation"] = (
-            "dcor",
-            lambda x, y: dcor.distance_correlation(*(side.flatten(1).numpy().astype(np.float64) for side in (x, y))),
-        )
-    return routes
-
-
 # ------------------------------------------------------------------------------------------ spectrum
 
 
@@ -320,11 +278,8 @@ def spectrum(rounds: int, inputs: int) -> dict:
     dense, *levels = pruning_run(inputs)
     sampled = levels[SAMPLED_LEVEL - 1]
     pairs = [(dense[layer], sampled[layer]) for layer in LAYERS]
-    peers = peer_routes()
     few = {layer: dense[layer][:100] for layer in LAYERS}
     ours(few, [few], IDS)  # imports and threads
-    for _, score in peers.values():
-        score(pairs[-1][0][:100], pairs[-1][1][:100])
     table = ours(dense, [sampled], IDS)[2].set_index(["measure", "layer"]).value
     differences: dict[str, float] = {}
 
@@ -358,21 +313,8 @@ def spectrum(rounds: int, inputs: int) -> dict:
             differ("textbook", measure, values)
         return alone, together
 
-    def by_peer(measure: str) -> float:
-        start = time.perf_counter()
-        values = [peers[measure][1](x, y) for x, y in pairs]
-        taken = time.perf_counter() - start
-        differ(peers[measure][0], measure, values)
-        return taken
-
-    def alone(measure: str) -> float:
-        """Ours, for one measure alone, scaled to the run as the others are."""
-        reference, level, _ = ours(dense, [sampled], [measure])
-        return reference + LEVELS * level
-
-    names = ("ours", "ours_processor", "textbook", "textbook_shared", "textbook_shared_processor", "peers")
+    names = ("ours", "ours_processor", "textbook", "textbook_shared", "textbook_shared_processor")
     times: dict[str, list] = {name: [] for name in names}
-    single: dict[str, list] = {measure: [] for measure in peers}
     for number in range(rounds):
         spent = processor_seconds()
         own = sum(ours(dense, levels, IDS)[:2])
@@ -381,14 +323,9 @@ def spectrum(rounds: int, inputs: int) -> dict:
         textbook, shared = by_textbook()
         times["textbook_shared_processor"].append(LEVELS * (processor_seconds() - spent))
         textbook, shared = {measure: LEVELS * taken for measure, taken in textbook.items()}, LEVELS * shared
-        peer = {}
-        for measure in peers:
-            peer[measure] = LEVELS * by_peer(measure)
-            single[measure].append((peer[measure], alone(measure)))
         times["ours"].append(own)
         times["textbook"].append(sum(textbook.values()))
         times["textbook_shared"].append(shared)
-        times["peers"].append(sum((textbook | peer).values()))
         print(f"  round {number + 1}: ours {own:.1f} s, textbook {sum(textbook.values()):.0f} s", flush=True)
 
     def ratio(name: str, to: str = "ours") -> float:
@@ -403,16 +340,6 @@ def spectrum(rounds: int, inputs: int) -> dict:
         "ratio_textbook_each_measure_alone": ratio("textbook"),
         "ratio_textbook_shared_within_a_pair": ratio("textbook_shared"),
         "ratio_textbook_shared_within_a_pair_processor": ratio("textbook_shared_processor", "ours_processor"),
-        "ratio_peers_where_they_have_it": ratio("peers"),
-        "peer_measures_alone": {
-            measure: {
-                "peer": peers[measure][0],
-                "peer_seconds": median(peer for peer, _ in taken),
-                "ours_seconds": median(own for _, own in taken),
-                "ratio": median(peer / own for peer, own in taken),
-            }
-            for measure, taken in single.items()
-        },
         "largest_difference": {name: float(f"{value:.1e}") for name, value in differences.items()},
     }
 
@@ -453,46 +380,163 @@ def pair(rounds: int) -> dict:
     }
 
 
-# --------------------------------------------------------------------------------------------- alone
+# --------------------------------------------------------------------------------------------- peers
+
+
+def in_float64(activations: torch.Tensor) -> np.ndarray:
+    return activations.flatten(1).numpy().astype(np.float64)
 
 
 def plain_cka(x: torch.Tensor, y: torch.Tensor) -> float:
     """Linear CKA of the features in NumPy and float64: what its formula costs."""
-    x, y = (side.numpy().astype(np.float64) for side in (x, y))
-    x, y = x - x.mean(0), y - y.mean(0)
+    x, y = (side - side.mean(0) for side in map(in_float64, (x, y)))
     return np.linalg.norm(x.T @ y) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
 
 
-def alone(rounds: int) -> dict:
-    """One measure of two arrays in float32, ours and a peer's in turn, on ReLU-like data of every shape."""
-    peers, results = peer_routes(), {}
-    cases = [("linear_cka", 10_000, 2048, "a plain product", plain_cka)]
-    for measure, inputs, features in (
-        ("linear_cka", 1000, 512),
-        ("debiased_linear_cka", 1000, 4704),
-        ("debiased_linear_cka", 2000, 512),
-        ("rsa", 1000, 512),
-        ("nbs", 500, 512),
-        ("distance_correlation", 1000, 512),
-    ):
-        if measure in peers:
-            cases.append((measure, inputs, features, *peers[measure]))
-    for measure, inputs, features, peer, score in cases:
-        generator = torch.Generator().manual_seed(SEED)
-        X = torch.randn(inputs, features, generator=generator).relu()
-        Y = (X + torch.randn(inputs, features, generator=generator)).relu()
-        own = lambda X=X, Y=Y, measure=measure: comparison.compare(X, Y, [measure]).value.item()  # noqa: E731
-        values = own(), score(X, Y)
-        taken = [(seconds(own), seconds(score, X, Y)) for _ in range(rounds)]
-        results[f"{measure} {inputs} x {features}"] = {
-            "peer": peer,
-            "ours_seconds": median(ours for ours, _ in taken),
-            "peer_seconds": median(theirs for _, theirs in taken),
-            "ratio": median(theirs / ours for ours, theirs in taken),
-            "difference": float(f"{abs(values[0] - values[1]):.1e}"),
+def array_peers() -> dict[str, tuple[str, object]]:
+    """Peer -> (measure, how it scores two tensors of activations), of the peers that are installed."""
+
+    def pytorch_cka():
+        from cka import cka_from_features
+
+        return {"pytorch-cka": ("debiased_linear_cka", lambda x, y: cka_from_features(x.flatten(1), y.flatten(1)))}
+
+    def ckatorch():
+        from ckatorch.core import cka_base
+
+        return {"ckatorch": ("debiased_linear_cka", lambda x, y: cka_base(x.flatten(1), y.flatten(1), unbiased=True))}
+
+    def rsatoolbox():
+        from rsatoolbox.data import Dataset
+        from rsatoolbox.rdm import calc_rdm, compare
+
+        def by(dissimilarity, method):
+            def score(x, y):
+                sides = (calc_rdm(Dataset(in_float64(side)), method=dissimilarity) for side in (x, y))
+                return compare(*sides, method=method).item()
+
+            return score
+
+        # With squared Euclidean distances its whitened cosine is linear CKA, and its Bures similarity is NBS.
+        return {
+            "rsatoolbox": ("rsa", by("correlation", "spearman")),
+            "rsatoolbox, cosine_cov": ("linear_cka", by("euclidean", "cosine_cov")),
+            "rsatoolbox, bures": ("nbs", by("euclidean", "bures")),
         }
-        print(f"  {measure} {inputs} x {features}: {results[f'{measure} {inputs} x {features}']}", flush=True)
-    return results
+
+    def netrep():
+        from netrep.metrics import LinearMetric
+
+        return {"netrep": ("angular_procrustes", lambda x, y: LinearMetric().fit_score(in_float64(x), in_float64(y)))}
+
+    def dcor():
+        import dcor
+
+        return {"dcor": ("distance_correlation", lambda x, y: dcor.distance_correlation(in_float64(x), in_float64(y)))}
+
+    return _installed(pytorch_cka, ckatorch, rsatoolbox, netrep, dcor) | {"a plain product": ("linear_cka", plain_cka)}
+
+
+def network_peers(a, b, layers: list[str]) -> dict[str, object]:
+    """Peer -> how it scores all pairs of layers of two networks on what a loader gives."""
+
+    def pytorch_cka():
+        from cka import compute_cka
+
+        return {"pytorch-cka": lambda loader: compute_cka(a, b, loader, layers=layers, progress=False)[0]}
+
+    def torch_cka():
+        from torch_cka import CKA
+
+        def score(loader):
+            with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
+                scores = CKA(a, b, model1_layers=layers, model2_layers=layers)
+                scores.compare(loader)
+            for module in (*a.modules(), *b.modules()):
+                module._forward_hooks.clear()  # it leaves its own
+            return scores.export()["CKA"]
+
+        return {"torch-cka": score}
+
+    return _installed(pytorch_cka, torch_cka)
+
+
+def _installed(*peers) -> dict:
+    routes = {}
+    for peer in peers:
+        try:
+            routes |= peer()
+        except ImportError as error:
+            print(f"{peer.__name__} is left out: {error}")
+    return routes
+
+
+def in_turn(rounds: int, own, other) -> dict[str, float]:
+    """Processor seconds of both, and the median ratio of rounds: above 1 ours is faster."""
+    own(), other()
+    taken = []
+    for _ in range(rounds):
+        start = processor_seconds()
+        own()
+        between = processor_seconds()
+        other()
+        taken.append((between - start, processor_seconds() - between))
+    names = ("ours_processor_seconds", "peer_processor_seconds")
+    return dict(zip(names, map(median, zip(*taken, strict=True)), strict=True)) | {
+        "ratio": median(theirs / ours for ours, theirs in taken)
+    }
+
+
+def peers(rounds: int) -> dict:
+    """One measure, ours and a peer's in turn, on activations of LeNet-5 and of two ResNet-18, and on those networks."""
+    dense, *levels = pruning_run(2000)
+    pruned, routes, rows, hard = levels[SAMPLED_LEVEL - 1], array_peers(), [], []
+    images = torch.nn.functional.interpolate(data.load("fashion_mnist_mini").train_images / 255, size=32)
+    images = images.expand(-1, 3, -1, -1)
+    networks = []
+    for seed in (SEED, SEED + 1):
+        torch.manual_seed(seed)
+        networks.append(torchvision.models.resnet18())
+    wide = [representations.extract(network, images, "layer2.0")["layer2.0"].flatten(1) for network in networks]
+    arrays = {("layer2.0", 10_000): wide}
+    for layer, inputs in (("conv1_relu", 500), ("conv1_relu", 1000), ("conv2_relu", 1000), ("fc1_relu", 2000)):
+        arrays[layer, inputs] = dense[layer][:inputs], pruned[layer][:inputs]
+    for (layer, inputs), (x, y) in arrays.items():
+        columns = x[0].numel()
+        for peer, (measure, score) in routes.items():
+            # What takes others many minutes or all memory: a full SVD p x p, matrices over pairs of 10,000 inputs.
+            if (inputs == 10_000) != (peer == "a plain product") or (peer == "netrep" and columns > 2000):
+                continue
+            own = functools.partial(comparison.compare, x, y, [measure])
+            row = {"measure": measure, "of": f"{layer}, {inputs} x {columns}", "peer": peer}
+            row |= in_turn(rounds, own, functools.partial(score, x, y))
+            rows.append(row | {"difference": apart(own().value.item(), score(x, y))})
+            print(f"  {rows[-1]}", flush=True)
+    x, y = (side["fc1_relu"][:500] for side in (dense, pruned))
+    dead = torch.cat([x, torch.full_like(x, 3.3)], 1)
+    for change, changed in {"mean + 1e4": x + 1e4, "x 1e9": x * 1e9, "x 1e-9": x * 1e-9, "dead units": dead}.items():
+        for peer, (measure, score) in routes.items():
+            if measure != "rsa":  # it sees a mean that is not 0
+                exact = comparison.compare(x.double(), y, [measure]).value.item()
+                found = comparison.compare(changed, y, [measure]).value.item(), score(changed, y)
+                hard.append({"measure": measure, "change": change, "peer": peer})
+                hard[-1] |= dict(zip(("error_of_ours", "error_of_peer"), (apart(v, exact) for v in found), strict=True))
+    layers = default_layers(networks[0])
+    for batch_size in (100, 500):
+        loader = DataLoader(TensorDataset(images[:500], torch.zeros(500)), batch_size=batch_size)
+        own = functools.partial(compare_networks, *networks, loader, layers, layers)
+        for peer, score in network_peers(*networks, layers).items():
+            row = {"measure": "debiased_linear_cka", "of": f"two ResNet-18, 500 images, batches of {batch_size}"}
+            row |= {"peer": peer} | in_turn(rounds, own, functools.partial(score, loader))
+            rows.append(
+                row | {"difference": float(f"{np.abs(own().matrix().to_numpy() - score(loader).numpy()).max():.1e}")}
+            )
+            print(f"  {rows[-1]}", flush=True)
+    return {"peers": rows, "hard_for_numerics": hard}
+
+
+def apart(value: float, other: float) -> float:
+    return float(f"{abs(float(value) - float(other)):.1e}")
 
 
 # ------------------------------------------------------------------------------------ sizes, memory
@@ -618,7 +662,7 @@ def flat(result: object, name: str = "") -> list[tuple[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    sections = ("spectrum", "pair", "alone", "sizes", "memory")
+    sections = ("spectrum", "pair", "peers", "sizes", "memory")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(sections)}; default: all")
     parser.add_argument("--full", action="store_true", help="large sizes too, for hours")
     parser.add_argument("--rounds", type=int, default=3)
@@ -630,7 +674,7 @@ def main() -> None:
         "spectrum": {"spectrum_1000": lambda: spectrum(options.rounds, 1000)}
         | ({"spectrum_2000": lambda: spectrum(1, 2000)} if options.full else {}),
         "pair": {"pair": lambda: pair(options.rounds)},
-        "alone": {"alone": lambda: alone(options.rounds)},
+        "peers": {"peers": lambda: peers(options.rounds)},
         "sizes": {"sizes": lambda: sizes(options.rounds, options.full)},
         "memory": {"memory_decomposition": lambda: in_process_of_its_own(decomposition, 5000, 65536, 1)}
         | ({"memory_comparison": lambda: in_process_of_its_own(whole_comparison, 5000, 65536)} if options.full else {}),

@@ -238,7 +238,7 @@ def default_layers(network: nn.Module) -> list[str]:
     """
     blocks = list(_blocks(network, ""))
     leaves = {name: module for name, module in network.named_modules() if name and not list(module.children())}
-    weighted = [name for name, module in leaves.items() if any(p.ndim > 1 for p in module.parameters())]
+    weighted = [name for name, module in leaves.items() if _weighs(module)]
     inside = [name for name in weighted if name.startswith(tuple(block + "." for block in blocks))]
     if len(blocks) < 2 or 2 * len(inside) < len(weighted):
         functions = [name for name, module in leaves.items() if type(module).__module__.endswith("modules.activation")]
@@ -258,12 +258,17 @@ def _blocks(module: nn.Module, prefix: str) -> Iterator[str]:
             yield name
 
 
+def _weighs(module: nn.Module) -> bool:
+    """Whether a module has weights of its own, more than one for a feature."""
+    return any(p.ndim > 1 for p in module.parameters(recurse=False))
+
+
 def _is_stage(module: nn.Module) -> bool:
-    """Whether most of a module's parameters lie in one container of blocks of one type."""
+    """Whether most of a module's parameters lie in one container of blocks of one type, each of several layers."""
     total = sum(p.numel() for p in module.parameters())
     for container in module.modules():
         kinds = {type(child) for child in container.children()} if isinstance(container, CONTAINERS) else ()
-        if len(kinds) == 1 and all(list(child.children()) for child in container.children()):
+        if len(kinds) == 1 and all(sum(map(_weighs, child.modules())) > 1 for child in container.children()):
             if sum(p.numel() for p in container.parameters()) >= STAGE * total:
                 return True
     return False

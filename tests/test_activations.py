@@ -325,6 +325,7 @@ def test_a_name_without_the_wrapper_s_is_met_with_the_whole_name(resnet):
         (torchvision.models.vit_b_32, "encoder.layers.encoder_layer_0", 13),
         (torchvision.models.swin_t, "features.1.0", 16),
         (torchvision.models.mobilenet_v2, "features.1", 18),
+        (torchvision.models.mobilenet_v3_small, "features.1", 12),
         (torchvision.models.vgg11, "features.1", 11),
         (torchvision.models.densenet121, "features.denseblock1.denselayer1", 59),
         (lambda: nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), "0", 2),
