@@ -222,7 +222,10 @@ def compare(
 ) -> None:
     """Score two representations of the same inputs, or each layer in one folder against each in another."""
     chosen = _listed(measures)
-    if x.is_dir() and y.is_dir():
+    if x.is_dir() != y.is_dir():
+        folder, other = sorted((x, y), key=lambda path: not path.is_dir())
+        raise InputError(f"X and Y: {shown(str(folder))} is a folder and {shown(str(other))} is none; give two of a kind")
+    if x.is_dir():
         from simprune.networks import DEBIASED, compare_layers
 
         arrays, names = (_arrays("X", x), _arrays("Y", y)), (x.resolve().name, y.resolve().name)
