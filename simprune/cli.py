@@ -224,7 +224,9 @@ def compare(
     chosen = _listed(measures)
     if x.is_dir() != y.is_dir():
         folder, other = sorted((x, y), key=lambda path: not path.is_dir())
-        raise InputError(f"X and Y: {shown(str(folder))} is a folder and {shown(str(other))} is none; give two of a kind")
+        raise InputError(
+            f"X and Y: {shown(str(folder))} is a folder and {shown(str(other))} is none; give two of a kind"
+        )
     if x.is_dir():
         from simprune.networks import DEBIASED, compare_layers
 

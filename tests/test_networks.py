@@ -195,9 +195,7 @@ def test_what_is_kept_of_pairs_of_inputs_has_a_bound_too(a, b, images, monkeypat
 
 
 @pytest.mark.parametrize(("bound", "exact"), [(8 * 36 + 2 * 16 * 36, 1), (8 * 36 + 2 * 16 * 36 - 1, 0)])
-def test_sums_of_products_have_a_bound_on_all_that_they_take(
-    a, b, images, little_memory, monkeypatch, bound, exact
-):
+def test_sums_of_products_have_a_bound_on_all_that_they_take(a, b, images, little_memory, monkeypatch, bound, exact):
     little_memory("flatten")
     monkeypatch.setattr(networks, "SUMS", bound)
     notes = compare_networks(a, b, images, LAYERS).table["note"]
