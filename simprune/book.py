@@ -75,7 +75,7 @@ def publish(
     does not come out whole.
     """
     root, console = book_root(root), console or Console(stderr=True, highlight=False)
-    _check_writable((Path(output) if output else root) / "_build")
+    check_writable((Path(output) if output else root) / "_build")
     executed = execute(notebooks(root), root / EXECUTED, parameters, jobs=jobs, console=console)
     write_provenance(executed, root)
     return build(root, output, console=console)
@@ -205,7 +205,7 @@ def check(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> dict[Path
 # Running notebooks ------------------------------------------------------------------------------------------
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Refuse a folder that nothing can be written into, before anything is worked out that would go there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -307,7 +307,7 @@ def execute(
     notebooks, output_dir = [Path(notebook).resolve() for notebook in notebooks], Path(output_dir).resolve()
     console = console or Console(stderr=True, highlight=False)
     taken = check(notebooks, parameters or {})
-    _check_writable(output_dir)
+    check_writable(output_dir)
     checksums = _Checksums(notebooks, taken, output_dir)
     waiting = [path for path in notebooks if path.name not in checksums.done]
     running, failures = {}, []

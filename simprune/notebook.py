@@ -252,7 +252,7 @@ def sources(results: Results) -> None:
     days = sorted({seed["start"][:10] for seed in made["seeds"].values()})
     precision = made.get("precision", "float32")  # no record from before there was a choice
     commits = dict.fromkeys(seed["git_commit"] for seed in made["seeds"].values() if seed["git_commit"])
-    folder = f"../book/results/{experiment.name}"
+    folder, escaped = f"../book/results/{experiment.name}", r"\|"  # a stroke of a name is no border of a cell
     rows = {
         "computed on": f"{made['device']}{'' if precision == 'float32' else f', trained in {precision}'}, "
         f"{' to '.join(dict.fromkeys([days[0], days[-1]]))}, in {duration(made['duration'])}",
@@ -268,8 +268,9 @@ def sources(results: Results) -> None:
         if results.are_shipped
         else f"`{experiment.name}` in the store",
     }
-    lines = [f"| study | {experiment.title}, profile {experiment.profile} |", "|---|---|"]
-    say("\n".join([*lines, *(f"| {name} | {text} |" for name, text in rows.items())]))
+    rows = {"study": f"{experiment.title}, profile {experiment.profile}", **rows}
+    first, *others = (f"| {name} | {text.replace('|', escaped)} |" for name, text in rows.items())
+    say("\n".join([first, "|---|---|", *others]))
 
 
 # Sentences ----------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from simprune import studies
-from simprune.book import EXECUTED, NOTEBOOKS, book_root, heading, read_notebook, tags
+from simprune.book import EXECUTED, NOTEBOOKS, book_root, check_writable, heading, read_notebook, tags
 from simprune.data import short_name
 from simprune.errors import InputError
 from simprune.experiment import Experiment
@@ -52,6 +52,7 @@ def _made(root: Path, given: Mapping[str, Any], title: str) -> Path:
     present = read_notebook(path) if path.is_file() else None
     if present is not None and not is_of_template(present):
         raise InputError(f"{path.name}: it is there, and not made from {TEMPLATE}; give it another name first")
+    check_writable(root)
     fresh = filled(root, path.stem, present, given)
     for cell in fresh.cells:
         cell.source = cell.source.replace("{title}", title) if "author" in tags(cell) else cell.source

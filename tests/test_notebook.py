@@ -113,6 +113,10 @@ def test_a_page_says_how_its_results_came_about_and_where_their_tables_are(shown
     assert "trained in bfloat16 and float32, 2025-01-01 to " in rows["computed on"]
     for link in re.findall(r"\]\(([^)]+)\)", rows["tables"]):
         assert (CHECKOUT / "notebooks" / link).resolve().is_file()
+    made["data"]["source"] = "folder a|b"
+    notebook.sources(results)
+    assert [line.replace(r"\|", "").count("|") for line in shown[-1].splitlines()] == [3] * 8
+    assert r"folder a\|b" in shown[-1]
     results = notebook.study(**STUDY, seeds=0, store=own(tmp_path))
     notebook.sources(results)
     assert f"| tables | `{results.experiment.name}` in the store |" in shown[-1]
