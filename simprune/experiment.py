@@ -298,7 +298,7 @@ class Experiment:
             "rate": self.rate,
             **_given({"retraining_epochs": self.retraining_epochs}, retraining_epochs=self.epochs),
         }
-        if self.retraining == "weight_rewind":
+        if RETRAINING[self.retraining].dense_recipe:
             fields["rewind_step"] = self.rewind_step
         return fields | {flag: True for flag in ("one_shot", "keep_output") if getattr(self, flag)}
 

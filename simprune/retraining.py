@@ -88,7 +88,7 @@ class Mode:
         start: gives the network that training starts from.
         options: gives the options of `training.train`; None where nothing is trained.
         donor: whether the masks are those of the run with `lr_rewind`, which then is made first.
-        dense_recipe: whether a level goes on in the dense network's own schedule.
+        dense_recipe: whether a level goes on in the dense network's own schedule, from `rewind_step` on.
     """
 
     title: str

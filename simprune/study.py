@@ -135,7 +135,7 @@ def _check(study: _Study) -> None:
         if asked != ALL and asked > len(labels):
             raise InputError(f"{size}: {asked} is more than the {len(labels):,} images of {experiment.dataset}")
     steps = experiment.epochs * steps_per_epoch(len(study.dataset.train_labels), experiment.batch_size)
-    if experiment.retraining == "weight_rewind" and experiment.rewind_step >= steps:
+    if RETRAINING[experiment.retraining].dense_recipe and experiment.rewind_step >= steps:
         raise InputError(f"rewind_step: {experiment.rewind_step} is not before the end of the training, step {steps}")
     shape = {"channels": whole.channels, "image_size": whole.image_size, "classes": whole.n_classes}
     experiment.check_shapes(**shape)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from simprune import Experiment, InputError
 from simprune.experiment import FIRST_MEASURES, PROFILES
 from simprune.models import ARCHITECTURES
+from simprune.retraining import RETRAINING
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -18,6 +19,11 @@ def test_a_profile_fills_in_what_is_not_given(profile, architecture):
     experiment = Experiment(architecture, "cifar10", profile=profile)
     assert all(value is not None for value in dataclasses.asdict(experiment).values())
     assert Experiment(architecture, "cifar10", profile=profile, levels=2).levels == 2
+
+
+def test_the_step_counts_in_every_way_that_goes_back_to_it(monkeypatch):
+    monkeypatch.setitem(RETRAINING, "mine", RETRAINING["weight_rewind"])
+    assert len({Experiment(retraining="mine", rewind_step=step).key for step in (1, 2)}) == 2
 
 
 def test_the_paper_profile_prunes_twelve_times_to_below_seven_percent():
