@@ -145,7 +145,7 @@
     const heat = {
       type: "heatmap", x: layers.map((_, i) => i), y: rows.map((_, i) => i), z: values, text, hoverinfo: "text",
       hoverongaps: true, colorscale: "Viridis", reversescale: table.distance, zmin: least, zmax: most, zauto: false, xgap: 1, ygap: 1,
-      colorbar: { ...bar(`${table.distance ? "distance from" : "similarity to"} the dense network`), y: rows.length > 1 ? -0.32 : -0.5 },
+      colorbar: { ...bar(`${table.distance ? "distance from" : "similarity to"} the dense network`), y: -0.32 },
     };
     const remarks = {
       type: "scatter", mode: "markers", hoverinfo: "skip", x: marked.map(([, column]) => column), y: marked.map(([row]) => row),
@@ -155,8 +155,10 @@
       },
     };
     const column = Number(layer.value), row = rowOf(network.value);
-    figure.style.height = `${Math.max(320, 260 + 17 * rows.length)}px`;
+    const height = Math.max(320, 260 + 17 * rows.length);
+    figure.style.height = `${height}px`;
     Plotly.react(figure, [heat, remarks], layout({
+      height, // said again, for it changes with the network
       plot_bgcolor: "#d9d9d9",
       shapes: [{
         type: "rect", x0: column - 0.5, x1: column + 0.5, y0: row - 0.5, y1: row + 0.5, line: { color: "#e8590c", width: 3 },
