@@ -177,6 +177,17 @@ def label_figures(notebook: NotebookNode, stem: str) -> list[str]:
     return names
 
 
+def place_captions(notebook: NotebookNode) -> None:
+    """Make each cell tagged "caption" the caption of the figure before it, in place; elsewhere it is read as text."""
+    cells: list[NotebookNode] = []
+    for cell in notebook.cells:
+        if "caption" in tags(cell) and cells:
+            cells[-1].metadata["mystnb"]["figure"]["caption"] = cell.source
+        else:
+            cells.append(cell)
+    notebook.cells = cells
+
+
 def check(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
     """Refuse what would fail after all have run; gives which notebook takes which parameters.
 
@@ -413,6 +424,7 @@ def _finish(job: _Job, output_dir: Path) -> list[str]:
     notebook = nbformat.read(job.target, as_version=4)
     root = job.notebook.parent.parent
     warnings = tidy(notebook, root)
+    place_captions(notebook)
     label_figures(notebook, job.notebook.stem)
     notebook.metadata.papermill.input_path = job.notebook.relative_to(root).as_posix()
     figures = output_dir / FIGURES.name

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from base64 import b64encode
@@ -346,7 +347,8 @@ def test_a_copied_notebook_is_a_page_of_its_own_at_once(tmp_path, console):
     cell = "import matplotlib.pyplot as plt\n_ = plt.plot(seeds)"
     notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", cell)
     drawing = nbformat.read(notebook, as_version=4)
-    drawing.cells[2].metadata["mystnb"] = {"figure": {"caption": "Read it so."}}
+    drawing.cells[2].metadata["mystnb"] = {"figure": {}}
+    drawing.cells.insert(3, new_markdown_cell("Read it *so*.", metadata={"tags": ["caption"]}))
     nbformat.write(drawing, notebook)
     drawing.cells[1].source = "seeds = [0, 5]"
     nbformat.write(drawing, notebook.with_name("my_copy.ipynb"))
@@ -355,4 +357,6 @@ def test_a_copied_notebook_is_a_page_of_its_own_at_once(tmp_path, console):
     assert set(pictures) == {"a-figure", "my-copy-figure"} and len(set(pictures.values())) == 2
     html = book.build(tmp_path, console=console).parent / "book" / "executed"
     assert 'id="a-figure"' in (html / "a.html").read_text()
-    assert 'id="my-copy-figure"' in (html / "my_copy.html").read_text()
+    copied = (html / "my_copy.html").read_text()
+    assert 'id="my-copy-figure"' in copied
+    assert re.search(r"<figcaption>.*Read it <em>so</em>", copied, re.DOTALL) and copied.count("Read it") == 1
