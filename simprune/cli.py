@@ -23,7 +23,6 @@ FAILED, WRONG_ARGUMENTS, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     name="simprune",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # whose help is cut where a terminal is narrow
@@ -360,7 +359,7 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     try:
         # Depending on its version typer returns 130 for Ctrl-C, or raises Abort.
-        status = app([a for a in arguments if a != "--debug"], standalone_mode=False) or 0
+        status = app([a for a in arguments if a != "--debug"] or ["--help"], standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except Exception as error:

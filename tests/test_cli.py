@@ -348,3 +348,9 @@ def test_the_command_that_a_page_prints_makes_the_experiment_again(fields, my_im
     for field in dataclasses.fields(Experiment):
         value, known = getattr(again, field.name), getattr(experiment, field.name)
         assert set(known) <= set(value) if field.name in same else value == known, field.name
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    with pytest.raises(SystemExit) as left:
+        main([])
+    assert left.value.code == 0 and "Train, prune and compare" in capsys.readouterr().out
