@@ -3,6 +3,10 @@ document.addEventListener("DOMContentLoaded", () => {
   // The text in these says more than the label that stands in its place.
   document.querySelectorAll("details > summary[aria-label], .search-button-field[aria-label]")
     .forEach((named) => named.removeAttribute("aria-label"));
+  // The arrow that opens the pages under a page says nothing by itself.
+  document.querySelectorAll(".has-children > details > summary").forEach((arrow) => {
+    arrow.setAttribute("aria-label", `Pages under ${arrow.closest("li").querySelector("a").textContent}`);
+  });
   // A list may hold items only, and this one holds anchors as well.
   document.querySelectorAll(".citation-list[role=list]").forEach((list) => list.removeAttribute("role"));
   const scrollable = ".scroll, .cell_output .text_html, .pst-scrollable-table-container, div.highlight > pre";
