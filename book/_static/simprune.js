@@ -76,7 +76,7 @@ document.addEventListener("DOMContentLoaded", () => {
     return rows;
   };
   // The explorer has a link of its own.
-  document.querySelectorAll("article .cell_output :not(#explorer-table) > table.dataframe").forEach((table, place) => {
+  document.querySelectorAll("article .cell_output :not(#explorer-table, .verdict) > table.dataframe").forEach((table, place) => {
     const made = link("Download these numbers (CSV)", { href: "#", download: `${page}-${place + 1}.csv` });
     made.addEventListener("click", () => {
       const rows = texts(table).map((row) => row.map(field).join(","));
