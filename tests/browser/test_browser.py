@@ -213,7 +213,8 @@ def test_a_link_to_the_glossary_says_what_the_term_means(browser):
 def test_figures_and_their_numbers_can_be_taken_away(browser, page):
     browser.open(address(page))
     counts = browser.run(
-        "['article figure img:not(.live img)', 'figcaption .take-away a', '.cell_output :not(#explorer-table, .verdict) > table.dataframe', "
+        "['article figure img:not(.live img)', 'figcaption .take-away a', "
+        "'.cell_output :not(#explorer-table, .verdict) > table.dataframe', "
         "'a[download$=\".csv\"]:not(#explorer-download)'].map(chosen => document.querySelectorAll(chosen).length)"
     )
     assert counts[0] == counts[1] and counts[2] == counts[3]
