@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import Any
@@ -31,7 +32,7 @@ from nbformat import NotebookNode
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from simprune import teaching
+from simprune import kernels, teaching
 from simprune.errors import InputError
 from simprune.store import default_root
 
@@ -280,7 +281,7 @@ class _Job:
 
     notebook: Path
     target: Path
-    process: subprocess.Popen
+    process: BaseProcess
     log: Path
     start: float = field(default_factory=time.perf_counter)
 
@@ -339,11 +340,11 @@ def execute(
                 for task, job in list(running.items()):
                     done, total = job.cells()
                     progress.update(task, description=f"{job.notebook.stem}: cell {min(done + 1, total)} of {total}")
-                    if job.process.poll() is None:
+                    if job.process.is_alive():
                         continue
                     del running[task]
                     progress.remove_task(task)
-                    if job.process.returncode:
+                    if job.process.exitcode:
                         failures.append(_failure(job))
                         continue
                     console.print(f"{job.notebook.name}: executed in {job.seconds:.0f} s")
@@ -353,7 +354,7 @@ def execute(
         finally:
             for job in running.values():
                 job.process.terminate()
-                job.process.wait()
+                job.process.join()
             checksums.write()
     if failures:
         raise PublishingError("; ".join(failures))
@@ -377,6 +378,7 @@ def _environment(scratch: Path, threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         **os.environ,
         **roots,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "JUPYTER_PATH": os.pathsep.join(filter(None, (str(scratch / "jupyter"), before))),
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
         "IPYTHONDIR": str(scratch / "ipython"),
@@ -386,17 +388,10 @@ def _environment(scratch: Path, threads: int) -> dict[str, str]:
 
 
 def _start(notebook: Path, target: Path, parameters: dict[str, Any], environment: dict[str, str]) -> _Job:
-    command = [sys.executable, "-m", "papermill", str(notebook), str(target)]
-    command += ["--no-progress-bar", "--kernel", "python3", "--language", "python"]
-    command += ["--cwd", str(notebook.parent.parent)]
-    if parameters:
-        command += ["--parameters_base64", base64.b64encode(yaml.safe_dump(parameters).encode()).decode()]
-    else:
+    if not parameters:
         environment = environment | {CLAIMS_HOLD: "1"}
     log = target.with_suffix(".log")
-    with log.open("wb") as stream:
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
-    return _Job(notebook, target, process, log)
+    return _Job(notebook, target, kernels.start(notebook, target, parameters, environment, log), log)
 
 
 def _failure(job: _Job) -> str:
@@ -410,7 +405,7 @@ def _failure(job: _Job) -> str:
             if output.output_type == "error":
                 return f"{job.notebook.name}: {_place(cell, output)} failed: {output.ename}: {output.evalue}"
     said = job.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{job.notebook.name}: papermill stopped with status {job.process.returncode}: {said[-1] if said else ''}"
+    return f"{job.notebook.name}: papermill stopped with status {job.process.exitcode}: {said[-1] if said else ''}"
 
 
 def _place(cell: NotebookNode, error: NotebookNode) -> str:

@@ -4,17 +4,19 @@ import errno
 import json
 import os
 import re
-import subprocess
 import sys
+import time
 from base64 import b64encode
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from rich.console import Console
 
-from simprune import book
+from simprune import book, kernels
 from simprune.book import PublishingError
 from simprune.errors import InputError
 
@@ -70,6 +72,21 @@ def test_a_failure_names_the_notebook_the_cell_and_the_exception_and_spares_the_
     assert str(failure.value) == "bad.ipynb: cell 3 (y = x / 0) failed: ZeroDivisionError: division by zero"
     assert outputs(tmp_path / "out" / "good.ipynb")[0].data["text/plain"] == "2"
     assert kept.read_text() == "an earlier run"
+
+
+def test_a_notebook_that_is_stopped_leaves_no_kernel(tmp_path):
+    """A kernel ends with the process that runs its notebook, however that ends."""
+    source = "import os, pathlib, time\npathlib.Path('pid').write_text(f'{os.getpid()}.')\ntime.sleep(600)"
+    notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", source)
+    environment = book._environment(tmp_path, threads=1)
+    process = kernels.start(notebook, tmp_path / "a.ipynb", {}, environment, tmp_path / "log")
+    said, started = tmp_path / "pid", time.monotonic()
+    while not (said.is_file() and said.read_text().endswith(".")):
+        assert process.is_alive() and time.monotonic() < started + 60
+        time.sleep(0.1)
+    kernel = psutil.Process(int(said.read_text()[:-1]))
+    process.kill()
+    kernel.wait(timeout=20)
 
 
 def test_each_notebook_takes_the_parameters_that_it_has(tmp_path):
@@ -128,7 +145,7 @@ def started(monkeypatch):
         status = 1 if "1 / 0" in notebook.read_text() else 0
         log = target.with_suffix(".log")
         log.touch()
-        process = subprocess.Popen([sys.executable, "-S", "-c", f"raise SystemExit({status})"])
+        process = SimpleNamespace(is_alive=lambda: False, exitcode=status)
         return book._Job(notebook, target, process, log)
 
     monkeypatch.setattr(book, "_start", start)

@@ -5,7 +5,7 @@ plotly.js. The page holds all its data, so that it works without a server and fr
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from html import escape
 from os import PathLike
@@ -149,26 +149,32 @@ def _scores(results: "Results", view: str, reference: str, statuses: dict[str, i
     table = select(results, view=view, reference=reference)
     if reference == "sibling":
         table = table[table["level"] == 0]
+    keys = ["measure", "level", "layer_index"]
+    summary = over_seeds(table, keys)
+    said: dict[tuple, dict[str, None]] = {}  # the different statuses of a score over seeds, in their order
+    for *key, status in zip(*(table[name] for name in keys), stated(table), strict=True):
+        said.setdefault(tuple(key), {})[status] = None
     scores = {}
     for measure in measures_in(table):
-        chosen = table[table["measure"] == measure]
-        summary = over_seeds(chosen, ["level", "layer_index"])
-        status = chosen.assign(status=stated).groupby(["level", "layer_index"])["status"].agg(_one_status)
+        chosen = summary.loc[measure]
         scores[measure] = {
             "title": title(measure),
             "distance": MEASURES[measure].is_distance,
-            "mean": _thousandths(summary["mean"]),
-            "status": [statuses.setdefault(text, len(statuses)) for text in status],
+            "mean": _thousandths(chosen["mean"]),
+            "status": [
+                statuses.setdefault(text, len(statuses))
+                for text in (_one_status(said[measure, *key]) for key in chosen.index)
+            ],
         }
-        if (summary["high"] > summary["low"]).any():
-            scores[measure] |= {"low": _thousandths(summary["low"]), "high": _thousandths(summary["high"])}
+        if (chosen["high"] > chosen["low"]).any():
+            scores[measure] |= {"low": _thousandths(chosen["low"]), "high": _thousandths(chosen["high"])}
     return scores
 
 
-def _one_status(statuses: pd.Series) -> str:
+def _one_status(statuses: Iterable[str]) -> str:
     """The status of several seeds: theirs if it is one, else their verdicts."""
-    unique = statuses.unique()
-    return unique[0] if len(unique) == 1 else " or ".join(dict.fromkeys(text.split(";")[0] for text in unique))
+    first, *others = statuses
+    return " or ".join(dict.fromkeys(text.split(";")[0] for text in statuses)) if others else first
 
 
 def _thousandths(values: pd.Series | np.ndarray) -> list[int | None]:
