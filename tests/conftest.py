@@ -38,6 +38,26 @@ def tiny():
     return data.load("fashion_mnist_mini").subset(500)
 
 
+@pytest.fixture(scope="module")
+def few_images(tmp_path_factory):
+    """In a module that uses it the embedded dataset has a few of its images: a run takes a fraction of a second."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from simprune.data import DATASETS, readers
+
+    sizes = {"train": 1000, "test": 250}
+    file = tmp_path_factory.mktemp("few-images") / "few.npz"
+    with np.load(readers.EMBEDDED_FILE) as whole:
+        np.savez(file, **{name: whole[name][: sizes[name.partition("_")[0]]] for name in whole})
+    spec = replace(DATASETS["fashion_mnist_mini"], train_size=sizes["train"], test_size=sizes["test"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "EMBEDDED_FILE", file)
+        patch.setitem(DATASETS, "fashion_mnist_mini", spec)
+        yield
+
+
 @pytest.fixture
 def my_images(tmp_path):
     """A folder that holds one of images, my-images, as `book/rerun.md` lays it out."""

@@ -160,12 +160,12 @@ def write_incomplete(folder):
     return experiment, folder
 
 
-def draw_images(folder, seed: int, side: int = 8, count: int = 8, ending: str = "png") -> None:
-    """A folder of random grey images in two classes, half of them for the test; other ones for each seed."""
+def draw_images(folder, seed: int, side: int = 8, count: int = 8, ending: str = "png", channels: int = 1) -> None:
+    """A folder of random images in two classes, half of them for the test; other ones for each seed."""
     from PIL import Image
 
     for number in range(count):
         file = folder / ("train", "test")[number % 2] / "ab"[number // 2 % 2] / f"{number}.{ending}"
         file.parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng([seed, number]).integers(0, 256, (side, side), dtype=np.uint8)
-        Image.fromarray(pixels).save(file)
+        pixels = np.random.default_rng([seed, number]).integers(0, 256, (side, side, channels), dtype=np.uint8)
+        Image.fromarray(pixels.squeeze()).save(file)
