@@ -45,16 +45,19 @@ def few_images(tmp_path_factory):
 
     import numpy as np
 
+    from simprune import experiment
     from simprune.data import DATASETS, readers
 
-    sizes = {"train": 1000, "test": 250}
+    sizes = {"train": 1000, "test": 500}
     file = tmp_path_factory.mktemp("few-images") / "few.npz"
     with np.load(readers.EMBEDDED_FILE) as whole:
         np.savez(file, **{name: whole[name][: sizes[name.partition("_")[0]]] for name in whole})
     spec = replace(DATASETS["fashion_mnist_mini"], train_size=sizes["train"], test_size=sizes["test"])
+    quick = {**experiment.PROFILES["quick"], "train_size": sizes["train"]}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "EMBEDDED_FILE", file)
         patch.setitem(DATASETS, "fashion_mnist_mini", spec)
+        patch.setattr(experiment, "PROFILES", {**experiment.PROFILES, "quick": quick})
         yield
 
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from rich.console import Console
+from cells import code_cells, run_page
+from matplotlib.figure import Figure
 
 from simprune import book, pages, plots, studies
 from simprune.errors import InputError
@@ -20,10 +21,6 @@ NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request):
     return nbformat.read(request.param, as_version=4)
-
-
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 def tagged(notebook, tag):
@@ -233,18 +230,14 @@ def test_no_share_and_no_decimal_fraction_is_typed_into_the_text(notebook):
             assert not re.search(r"\d\s*%|\d\.\d", text), text
 
 
-def test_a_studys_page_run_with_another_seed_has_the_same_figures_for_that_seed(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIMPRUNE_STORE", str(tmp_path / "store"))
+def test_a_studys_page_run_with_another_seed_has_the_same_figures_for_that_seed(tmp_path, monkeypatch, few_images):
+    said = []
+    monkeypatch.setattr("simprune.notebook.display", lambda data, raw: said.append(data["text/markdown"]))
     path = CHECKOUT / "notebooks" / "lenet5_fashion_mnist.ipynb"
     small = {"dataset": "fashion_mnist_mini", "profile": "quick", "levels": 1, "rate": 0.5, "density": 0.5}
-    small |= {"epochs": 1, "train_size": 500, "probe_size": 100}
-    [page] = book.execute(
-        [path], tmp_path / "out", small | {"seeds": [3], "compute": True}, console=Console(quiet=True)
-    )
-    executed = nbformat.read(page, as_version=4)
-    names = [file.stem for file in (tmp_path / "out" / "figures").iterdir()]
-    assert sorted(names) == sorted(book.label_figures(executed, path.stem))
-    assert len(names) == len(figures(path))
-    assert "--seeds 3 " in str([cell.outputs for cell in code_cells(executed)])
-    stored = Store(tmp_path / "store", shipped=None).stored()
+    small |= {"epochs": 1, "train_size": 500, "probe_size": 100, "store": str(tmp_path)}
+    drawn = [value for value in run_page(path, **small, seeds=[3], compute=True) if isinstance(value, Figure)]
+    assert len(drawn) == len(figures(path))
+    assert "--seeds 3 " in str(said)
+    stored = Store(tmp_path, shipped=None).stored()
     assert [experiment.seeds for experiment, _ in stored] == [(3,)]
