@@ -14,8 +14,8 @@ from itertools import chain
 from pathlib import Path
 
 import pandas as pd
+import scipy
 import torch
-from scipy.stats import t as student_t
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -372,7 +372,7 @@ class _LayerPairs:
     def _estimates(self) -> dict[tuple[int, int], Score]:
         """Debiased CKA from batches, and how far it may be off."""
         values, errors = self.minibatch.finish()
-        reach = float(student_t.ppf(0.975, max(1, self.batches - 1))) * errors
+        reach = float(scipy.stats.t.ppf(0.975, max(1, self.batches - 1))) * errors
         left_out = f"{self.minibatch.left_out} inputs left out" if self.minibatch.left_out else ""
         estimates = {}
         for pair in self.meetings:

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
-from scipy.stats import bootstrap, kendalltau
+import scipy
 
 from simprune.analysis.scores import COPIES, as_similarity, calibration, diagnostic, is_ok
 from simprune.measures import MEASURES
@@ -65,7 +63,7 @@ def _agreement(similarities: pd.DataFrame, measures: list[str]) -> np.ndarray:
     for (i, x), (j, y) in combinations(enumerate(columns), 2):
         both = np.isfinite(x) & np.isfinite(y)
         constant = both.sum() < 2 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0
-        matrix[i, j] = matrix[j, i] = np.nan if constant else kendalltau(x[both], y[both]).statistic
+        matrix[i, j] = matrix[j, i] = np.nan if constant else scipy.stats.kendalltau(x[both], y[both]).statistic
     return matrix
 
 
@@ -78,8 +76,9 @@ def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
         return agreement
     distance = 1 - agreement.fillna(0).to_numpy()
     np.fill_diagonal(distance, 0)
-    condensed = squareform(distance, checks=False)
-    order = leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed))
+    condensed = scipy.spatial.distance.squareform(distance, checks=False)
+    tree = scipy.cluster.hierarchy.linkage(condensed, "average", optimal_ordering=True)
+    order = scipy.cluster.hierarchy.leaves_list(tree)
     return agreement.iloc[order, order]
 
 
@@ -191,7 +190,7 @@ def interval_over_seeds(
 
     `statistic(picked, axis)` takes the numbers 0 … seeds − 1 of the seeds picked, along an axis that it does away with.
     """
-    interval = bootstrap(
+    interval = scipy.stats.bootstrap(
         (np.arange(seeds),),
         statistic,
         vectorized=True,

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
-from scipy.stats import t as student
+import scipy
 
 from simprune.analysis.effects import effects, first_density
 from simprune.analysis.scores import COPIES, DEBIASED, as_similarity, diagnostic, is_ok, procedures
@@ -257,7 +256,7 @@ def _reach(values: pd.Series) -> float:
     values = values.dropna()
     if len(values) < FEWEST_UNITS:
         return np.nan
-    quantile = student.ppf(0.5 + SIBLING_RANGE / 2, len(values) - 1)
+    quantile = scipy.stats.t.ppf(0.5 + SIBLING_RANGE / 2, len(values) - 1)
     return float(quantile * np.sqrt(1 + 1 / len(values)) * values.std(ddof=1))
 
 
@@ -362,7 +361,7 @@ def _rho(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _unit_ranks(values: np.ndarray) -> np.ndarray:
-    ranks = rankdata(values, axis=-1)
+    ranks = scipy.stats.rankdata(values, axis=-1)
     ranks = ranks - ranks.mean(axis=-1, keepdims=True)
     length = np.linalg.norm(ranks, axis=-1, keepdims=True)
     return np.where(length > 0, ranks / np.where(length > 0, length, 1), 0)

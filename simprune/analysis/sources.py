@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import orth
+import scipy
 
 from simprune.analysis.agreement import FEWEST_SEEDS, interval_over_seeds
 from simprune.analysis.scores import (
@@ -109,7 +109,7 @@ def _type_two(combos: pd.DataFrame, values: np.ndarray, terms: list[tuple[str, .
     def unexplained(model: Iterable[tuple[str, ...]]) -> np.ndarray:
         model = tuple(model)
         if model not in left:
-            basis = orth(np.hstack([np.ones((len(combos), 1)), *(codes[term] for term in model)]))
+            basis = scipy.linalg.orth(np.hstack([np.ones((len(combos), 1)), *(codes[term] for term in model)]))
             left[model] = ((values - basis @ (basis.T @ values)) ** 2).sum(axis=0)
         return left[model]
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -114,6 +113,8 @@ def calibration_dots(table: pd.DataFrame) -> Figure:
 
 def agreement_halves(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
     """Kendall's τ between measures: below the diagonal as they are, above it on the scale of siblings; cross: none."""
+    import seaborn  # takes a while
+
     order = list(analysis.clustered(after).index)
     before, after = before.loc[order, order], after.loc[order, order]
     upper = np.triu(np.ones(after.shape, bool), 1)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -253,6 +252,8 @@ def measure_agreement(
 
     Only scores whose status is ok count, see `analysis.rank_agreement`; a cross is a τ that does not exist.
     """
+    import seaborn  # takes a while
+
     agreement = clustered(rank_agreement(select(results, measures, view, reference)))
     names = [title(measure) for measure in agreement.index]
     side = min(WIDTH, 3 + 0.6 * len(names))
