@@ -62,6 +62,12 @@ def few_images(tmp_path_factory):
 
 
 @pytest.fixture
+def few_positions_drawn(monkeypatch):
+    """So few positions are drawn that small maps have more."""
+    monkeypatch.setattr("simprune.representations.DRAWN_POSITIONS", 500)
+
+
+@pytest.fixture
 def my_images(tmp_path):
     """A folder that holds one of images, my-images, as `book/rerun.md` lays it out."""
     import numpy as np
