@@ -20,7 +20,7 @@ import psutil
 FORKS = sys.platform == "linux"  # forks of processes that have imported such libraries are not safe on macOS
 _CONTEXT = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 _PRELOADED = ["papermill", "ipykernel.kernelapp", "jupyter_client.manager", "simprune.analysis", "simprune.notebook"]
-_PRELOADED += ["simprune.plots", "simprune.plots.explorer", "simprune.study", "torch._dynamo", __name__]
+_PRELOADED += ["simprune.plots", "simprune.plots.explorer", "simprune.study", "seaborn", "torch._dynamo", __name__]
 
 
 def start(
