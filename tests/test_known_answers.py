@@ -1,5 +1,7 @@
 """Tests with a known answer, on networks whose answer is known: sane measures pass, others are at chance."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import planted
@@ -22,9 +24,20 @@ def apart(seed, x, y, layer, measure):
     return 0.05 * (y - x)
 
 
+@cache
+def drawn(*place):
+    """A number from 0 to 1, at random but always the same one at a place."""
+    return np.random.default_rng(place).random()
+
+
+@cache
+def order(seed, layer):
+    return np.random.default_rng([seed, layer]).permutation(planted.LEVELS + 1)
+
+
 def shuffled(seed, x, y, layer, measure):
     """The same points in random order."""
-    place = np.random.default_rng([seed, layer]).permutation(planted.LEVELS + 1)
+    place = order(seed, layer)
     return 0.05 * abs(place[y] - place[x])
 
 
@@ -79,10 +92,7 @@ def test_on_shuffled_levels_monotonicity_is_at_chance():
 
 
 def test_on_shuffled_levels_the_trend_is_at_chance_and_agrees_with_scipy():
-    def value(seed, level, layer, view, measure):
-        return np.random.default_rng([seed, level, layer]).random()
-
-    results = study(value=value, seeds=tuple(range(30)))
+    results = study(value=lambda seed, level, layer, *rest: drawn(seed, level, layer), seeds=tuple(range(30)))
     rows = known_answers.trend(results)
     assert abs(mean_score(rows)) < 0.1
     one = results.similarity.query("seed == 3 and measure == 'nbs' and layer_index == 1 and level > 0")
@@ -250,11 +260,8 @@ def test_a_distance_that_follows_function_correlates_fully():
 
 
 def test_function_agrees_with_scipy_and_is_at_chance_for_shuffled_networks():
-    def change(seed, level):
-        return np.random.default_rng([seed, level]).random()
-
-    rows = known_answers.TESTS["divergence"](with_outputs(change, seeds=tuple(range(30))))
-    lost = [change(3, level) for level in range(1, planted.LEVELS + 1)]
+    rows = known_answers.TESTS["divergence"](with_outputs(drawn, seeds=tuple(range(30))))
+    lost = [drawn(3, level) for level in range(1, planted.LEVELS + 1)]
     chosen = rows.query("seed == 3 and measure == 'nbs' and layer_index == 0")
     assert chosen["score"].to_numpy() == pytest.approx([spearmanr(range(planted.LEVELS), lost).statistic])
     by_seed = rows.groupby("seed")["score"].mean()
@@ -302,7 +309,7 @@ def test_a_saturated_measure_identifies_layers_at_chance():
 
 
 def test_random_similarities_identify_layers_at_chance():
-    rows = identified(lambda *place: np.random.default_rng(place[:3]).random(), seeds=tuple(range(60)))
+    rows = identified(lambda *place: drawn(*place[:3]), seeds=tuple(range(60)))
     assert abs(mean_score(rows) - 0.25) < 0.12
 
 
@@ -378,11 +385,13 @@ def test_tests_without_tables_are_left_out_and_unknown_ones_refused():
         known_answers.run_tests({"a": bare}, tests=["triplets"])
 
 
-def drifting(run, seeds=tuple(range(6))):
+@cache
+def drifting(run):
     """A network that is only trained on: it drifts away from the dense one, each `run` with noise of its own."""
+    seeds = tuple(range(6))
 
     def noise(*place):
-        return 0.15 * np.random.default_rng([run, *place]).random()
+        return 0.15 * drawn(run, *place)
 
     def value(seed, level, layer, view, measure):
         return growing(seed, level, layer, view, measure) - noise(seed, level, layer)
@@ -390,7 +399,7 @@ def drifting(run, seeds=tuple(range(6))):
     results = with_outputs(lambda seed, level: 0.01 * level + noise(seed, level) / 3, value, seeds)
     sibling = planted.similarity(lambda *place: 0.6, seeds=seeds, views=("flatten",), levels=(0,), reference="sibling")
     results.similarity = pd.concat([results.similarity, sibling], ignore_index=True)
-    pairs = planted.level_pairs(lambda seed, x, y, layer, measure: apart(seed, x, y, layer, measure), seeds=seeds)
+    pairs = planted.level_pairs(apart, seeds=seeds)
     pairs["value"] -= [noise(*place) for place in zip(pairs["seed"], pairs["level_x"], pairs["level_y"], strict=True)]
     results.diagnostics["level_pairs"] = pairs
     return results
@@ -417,14 +426,12 @@ def test_without_a_twin_a_test_of_levels_has_a_score_and_no_merit():
 
 def better(seed, level, layer, view, measure):
     """NBS falls with the level, the others in no order."""
-    place = level if measure == "nbs" else np.random.default_rng([seed, level, layer]).random()
+    place = level if measure == "nbs" else drawn(seed, level, layer)
     return 1 - 0.05 * place
 
 
 def unmoved(seeds=(0, 1, 2)):
-    return study(
-        value=lambda seed, level, layer, *rest: np.random.default_rng([9, seed, level, layer]).random(), seeds=seeds
-    )
+    return study(value=lambda seed, level, layer, *rest: drawn(9, seed, level, layer), seeds=seeds)
 
 
 def test_the_leaderboard_puts_the_better_measure_first_with_its_counts():

@@ -56,15 +56,10 @@ def ticks(axis):
     ],
     ids=["three seeds", "dense only", "one measure", "two measures"],
 )
-def test_every_figure_can_be_drawn_and_is_left_to_its_caller(function, case):
+def test_every_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(function, case):
     figure = draw(function(synthetic.results(**case)))
     assert isinstance(figure, Figure)
     assert plt.get_fignums() == []  # an open figure would be shown twice in a notebook
-
-
-@pytest.mark.parametrize("function", FIGURES, ids=lambda function: function.__name__)
-def test_every_figure_has_the_books_width_and_white_ground(function, results):
-    figure = function(results)
     assert figure.get_figwidth() <= plots.WIDTH
     assert to_hex(figure.get_facecolor()) == "#ffffff"
 
