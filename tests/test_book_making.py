@@ -1,6 +1,7 @@
 """Notebooks become executed notebooks become a book; failures are said clearly."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 from rich.console import Console
 
 from simprune import book, kernels
@@ -45,7 +47,10 @@ def outputs(path):
 # Running ----------------------------------------------------------------------------------------------------
 
 
-def test_notebooks_run_with_this_interpreter_whatever_kernels_are_installed(tmp_path, console, monkeypatch):
+def test_a_notebook_runs_with_this_interpreter_whatever_kernels_are_installed_and_whatever_others_do(
+    tmp_path, console, monkeypatch
+):
+    """A failure names the notebook, the cell and the exception, and spares the others."""
     spec = tmp_path / "theirs" / "kernels" / "python3" / "kernel.json"
     spec.parent.mkdir(parents=True)
     spec.write_text(json.dumps({"argv": ["false"], "display_name": "P", "language": "python"}))
@@ -54,24 +59,36 @@ def test_notebooks_run_with_this_interpreter_whatever_kernels_are_installed(tmp_
     monkeypatch.setenv("SIMPRUNE_STORE", "mine")
     source = "import os, sys\nprint(sys.prefix == where, os.getcwd() == root, os.environ['SIMPRUNE_STORE'] == store)"
     parameters = "where = None\nroot = None\nstore = None"
-    notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", source, parameters=parameters)
-    given = {"where": sys.prefix, "root": str(tmp_path), "store": str(tmp_path / "mine")}
-    [executed] = book.execute([notebook], tmp_path / "out", given, console=console)
-    assert executed == tmp_path / "out" / "a.ipynb"
-    assert outputs(executed)[0].text == "True True True\n"
-
-
-def test_a_failure_names_the_notebook_the_cell_and_the_exception_and_spares_the_others(tmp_path, console):
-    good = notebook_at(tmp_path / "notebooks" / "good.ipynb", "1 + 1")
+    good = notebook_at(tmp_path / "notebooks" / "good.ipynb", source, parameters=parameters)
     bad = notebook_at(tmp_path / "notebooks" / "bad.ipynb", "x = 1", "import math\n\ny = x / 0")
     kept = tmp_path / "out" / "bad.ipynb"
     kept.parent.mkdir()
     kept.write_text("an earlier run")
+    given = {"where": sys.prefix, "root": str(tmp_path), "store": str(tmp_path / "mine")}
     with pytest.raises(PublishingError) as failure:
-        book.execute([bad, good], kept.parent, console=console)
+        book.execute([bad, good], kept.parent, given, console=console)
     assert str(failure.value) == "bad.ipynb: cell 3 (y = x / 0) failed: ZeroDivisionError: division by zero"
-    assert outputs(tmp_path / "out" / "good.ipynb")[0].data["text/plain"] == "2"
+    assert outputs(tmp_path / "out" / "good.ipynb")[0].text == "True True True\n"
     assert kept.read_text() == "an earlier run"
+
+
+RUN = """
+import simprune
+small = simprune.Experiment(rate=0.5, levels=1, epochs=2, train_size=300, probe_size=50, measures=["linear_cka"])
+results = simprune.run(small, store=store, resume=False)
+"""
+
+
+def test_a_run_in_a_notebook_leaves_one_line_and_without_progress_none(tmp_path):
+    """Whatever kernels set, ipykernel FORCE_COLOR, a bar of a terminal would leave one for each time it is drawn."""
+    quiet = RUN.replace("resume=", "progress=False, resume=")
+    notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", RUN, quiet, parameters=f"store = {str(tmp_path)!r}")
+    process = kernels.start(
+        notebook, tmp_path / "a.ipynb", {}, book._environment(tmp_path, threads=1), tmp_path / "log"
+    )
+    process.join()
+    [output] = outputs(tmp_path / "a.ipynb")
+    assert output.data["text/plain"] == "seed 0: comparing, level 1 of 1 (2 of 2 done)"
 
 
 def test_a_notebook_that_is_stopped_leaves_no_kernel(tmp_path):
@@ -330,7 +347,9 @@ def test_a_folder_without_a_book_is_refused_and_left_as_it_was(tmp_path, functio
 
 
 def small_book(root, front):
-    (root / "_config.yml").write_text("title: A book\nonly_build_toc_files: true\n")
+    (root / "_config.yml").write_text(
+        "title: A book\nonly_build_toc_files: true\nexecute:\n  execute_notebooks: 'off'\n"
+    )
     (root / "_toc.yml").write_text("format: jb-book\nroot: front\n")
     (root / "front.md").write_text(front)
 
@@ -341,10 +360,29 @@ def test_a_warning_fails_the_build_and_is_quoted(tmp_path, console):
         book.build(tmp_path, console=console)
 
 
-def test_a_clean_book_is_built_where_asked_and_old_pages_go(tmp_path, console):
+def picture(grey):
+    image = io.BytesIO()
+    Image.new("L", (4, 4), grey).save(image, "png")
+    return new_output("display_data", {"image/png": b64encode(image.getvalue()).decode()})
+
+
+def test_a_copied_notebook_is_a_page_of_its_own_in_a_book_that_is_built_where_asked(tmp_path, console, started):
     source, output = tmp_path / "source", tmp_path / "elsewhere"
     source.mkdir()
     small_book(source, "# Front\n\nAll is well.\n")
+    (source / "_toc.yml").write_text(
+        "format: jb-book\nroot: front\nchapters:\n- file: book/executed/a\n- file: book/executed/my_copy\n"
+    )
+    drawing = nbformat.read(notebook_at(source / "notebooks" / "a.ipynb", "draw()"), as_version=4)
+    drawing.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    drawing.cells[2].metadata["mystnb"] = {"figure": {}}
+    drawing.cells.append(new_markdown_cell("Read it *so*.", metadata={"tags": ["caption"]}))
+    for name, grey in (("a", 0), ("my_copy", 255)):
+        drawing.cells[2].outputs = [picture(grey)]
+        nbformat.write(drawing, source / "notebooks" / f"{name}.ipynb")
+    book.execute(book.notebooks(source), source / book.EXECUTED, console=console)
+    pictures = {path.stem: path.read_bytes() for path in (source / book.FIGURES).iterdir()}
+    assert set(pictures) == {"a-figure", "my-copy-figure"} and len(set(pictures.values())) == 2
     stale = output / "_build" / "html" / "stale.html"
     stale.parent.mkdir(parents=True)
     stale.write_text("from an earlier table of contents")
@@ -352,27 +390,8 @@ def test_a_clean_book_is_built_where_asked_and_old_pages_go(tmp_path, console):
     assert index == output / "_build" / "html" / "index.html"
     assert "front.html" in index.read_text()
     assert "All is well." in index.with_name("front.html").read_text()
-    assert not stale.exists()
-    assert not (source / "_build").exists()
-
-
-def test_a_copied_notebook_is_a_page_of_its_own_at_once(tmp_path, console):
-    small_book(tmp_path, "# Front\n")
-    (tmp_path / "_toc.yml").write_text(
-        "format: jb-book\nroot: front\nchapters:\n- file: book/executed/a\n- file: book/executed/my_copy\n"
-    )
-    cell = "import matplotlib.pyplot as plt\n_ = plt.plot(seeds)"
-    notebook = notebook_at(tmp_path / "notebooks" / "a.ipynb", cell)
-    drawing = nbformat.read(notebook, as_version=4)
-    drawing.cells[2].metadata["mystnb"] = {"figure": {}}
-    drawing.cells.insert(3, new_markdown_cell("Read it *so*.", metadata={"tags": ["caption"]}))
-    nbformat.write(drawing, notebook)
-    drawing.cells[1].source = "seeds = [0, 5]"
-    nbformat.write(drawing, notebook.with_name("my_copy.ipynb"))
-    book.execute(book.notebooks(tmp_path), tmp_path / book.EXECUTED, console=console)
-    pictures = {path.stem: path.read_bytes() for path in (tmp_path / book.FIGURES).iterdir()}
-    assert set(pictures) == {"a-figure", "my-copy-figure"} and len(set(pictures.values())) == 2
-    html = book.build(tmp_path, console=console).parent / "book" / "executed"
+    assert not stale.exists() and not (source / "_build").exists()
+    html = index.parent / "book" / "executed"
     assert 'id="a-figure"' in (html / "a.html").read_text()
     copied = (html / "my_copy.html").read_text()
     assert 'id="my-copy-figure"' in copied

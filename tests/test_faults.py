@@ -19,6 +19,7 @@ from simprune.experiment import Experiment
 from simprune.locks import locked
 from simprune.store import Checkpoint, Store, WriteError
 
+pytestmark = pytest.mark.usefixtures("few_images")
 TINY = Experiment(levels=1, rate=0.5, epochs=1, train_size=100, batch_size=50, probe_size=50, measures=("linear_cka",))
 
 
@@ -32,7 +33,7 @@ def equal(a, b) -> bool:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(few_images, tmp_path_factory):
     return run(tmp_path_factory.mktemp("undisturbed"))
 
 

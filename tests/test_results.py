@@ -55,6 +55,13 @@ def test_a_folder_of_results_is_read_by_its_path_or_its_name(incomplete, tmp_pat
     assert load(next(SHIPPED.iterdir()).name, store=tmp_path).are_shipped
 
 
+def test_what_comes_with_the_project_is_read_by_its_folders_names(incomplete, monkeypatch):
+    experiment, store = incomplete
+    monkeypatch.setattr("simprune.results.SHIPPED", store)
+    monkeypatch.setenv("SIMPRUNE_STORE", str(store))
+    assert {name: results.experiment.seeds for name, results in simprune.shipped().items()} == {experiment.name: (4, 7)}
+
+
 def test_all_seeds_are_of_the_data_that_most_are_stored_of(incomplete):
     experiment, store = incomplete
     [result] = Store(store).read_seed(experiment, 4)
@@ -82,9 +89,11 @@ def test_a_new_measure_reference_or_view_empties_nothing_that_is_shipped(tmp_pat
     asked = {"measures": list(MEASURES), "views": [*VIEWS, "new"], "references": [*REFERENCES, "new"]}
     for name in ("views", "references"):
         monkeypatch.setattr(f"simprune.experiment.{name.upper()}", asked[name])
-    for name, results in simprune.shipped().items():
-        more = load(results.experiment.replace(**asked), store=tmp_path)
-        assert len(more.similarity) == len(results.similarity) > 0, name
+    of_each = {experiment.architecture: experiment for experiment, _ in Store(SHIPPED, shipped=None).stored()}
+    for experiment in of_each.values():
+        results = load(experiment)
+        more = load(experiment.replace(**asked), store=tmp_path)
+        assert len(more.similarity) == len(results.similarity) > 0, experiment.name
         assert more.experiment == results.experiment
 
 
