@@ -504,8 +504,9 @@ def peers(rounds: int) -> dict:
     for (layer, inputs), (x, y) in arrays.items():
         columns = x[0].numel()
         for peer, (measure, score) in routes.items():
-            # What takes others many minutes or all memory: a full SVD p x p, matrices over pairs of 10,000 inputs.
-            if (inputs == 10_000) != (peer == "a plain product") or (peer == "netrep" and columns > 2000):
+            # What takes others many minutes or all memory: a full SVD p x p, differences of all rows, pairs of 10,000.
+            heavy = columns > 2000 and (peer == "netrep" or (peer == "dcor" and inputs > 500))
+            if heavy or (inputs == 10_000) != (peer == "a plain product"):
                 continue
             own = functools.partial(comparison.compare, x, y, [measure])
             row = {"measure": measure, "of": f"{layer}, {inputs} x {columns}", "peer": peer}

@@ -11,7 +11,6 @@ from torch import Tensor
 from simprune.arrays import aligned
 from simprune.errors import InputError, check_choice, shown
 from simprune.representations import (
-    EPS,
     Representation,
     as_activations,
     check_view,
@@ -27,8 +26,6 @@ INVARIANCES = ("permutation", "orthogonal", "isotropic_scaling", "invertible_lin
 FEWEST_INPUTS = 4
 # Matrices up to this size are decomposed the exact way; it costs little.
 SMALL = 512
-# Share of a sum of singular values that rounding may change at worst; a thousandth of it is usual.
-ROUNDED = 1e-8
 
 # What several measures are blind to.
 UNIT_SCALE = frozenset({"isotropic_scaling", "translation"})
@@ -213,24 +210,13 @@ class Pair:
 
     @cached_property
     def nuclear_norm(self) -> float:
-        """Sum of the singular values of Xc' Yc, in principal axes S_x M S_y.
-
-        Of narrow matrices it needs no axes. Otherwise axes of one are enough: with A A' = Xc Xc', the singular values
-        are the roots of the eigenvalues of A' Yc Yc' A. Where rounding would show in those, both have to be made.
-        """
+        """Sum of the singular values of Xc' Yc, which are those of A' B for any A A' = Xc Xc' and B B' = Yc Yc'."""
         x, y = self.x, self.y
         if self.sums is not None:
             return nuclear_norm(self.sums.products)
-        if x.centred is not None and y.centred is not None:
-            return float(torch.linalg.svdvals(product(x.centred.T, y.centred)).sum())
-        if None in (x.decomposed, y.decomposed) and not (x.streamed or y.streamed):
-            side, other = (x, y) if y.centred is None and y.decomposed is None else (y, x)
-            values = torch.linalg.eigvalsh(product(product(side.factor.T, other.centred_gram()), side.factor))
-            roots = values.clamp(min=0).sqrt()
-            # What rounding of the size of the largest eigenvalue does to the roots of all.
-            if bool(EPS * values[-1] * (1 / roots).sum() < ROUNDED * roots.sum()):
-                return float(roots.sum())
-        return nuclear_norm(self.x.singular_values[:, None] * self.overlap * self.y.singular_values)
+        if None in (x.decomposed, y.decomposed) and not (x.streamed or y.streamed) and x.activations.is_cpu:
+            return nuclear_norm(product(_any_factor(x).T, _any_factor(y)))
+        return nuclear_norm(x.singular_values[:, None] * self.overlap * y.singular_values)
 
     def features(self, build: Callable[..., object], *constants: object) -> tuple:
         """What `build` makes of X and of Y, on the rows for work on pairs of rows."""
@@ -241,6 +227,21 @@ class Pair:
         """Which rows were taken for work on pairs of rows, where not all were."""
         drawn = self.x.drawn
         return "" if drawn is None else f"on {drawn.rows} of {self.rows} rows"
+
+
+def _any_factor(side: Representation) -> Tensor:
+    """A with A A' = Xc Xc': of a wide matrix that is not decomposed a Cholesky factor, which costs a tenth of that.
+
+    Squares lose half of the digits: a direction may be off by 1e-8 of the largest. It matters where the one's small
+    directions are the other's large ones, and is some 1e-14 elsewhere.
+    """
+    if side.decomposed is not None or side.centred is not None:
+        return side.factor
+    from scipy.linalg.lapack import dpstrf  # takes a while to import
+
+    factor, order, rank, _ = dpstrf(side.centred_gram().numpy(), lower=True)
+    rows = torch.from_numpy(factor).tril_()[:, :rank]
+    return torch.empty_like(rows).index_copy_(0, torch.from_numpy(order).long() - 1, rows)
 
 
 def nuclear_norm(T: Tensor) -> float:
