@@ -79,6 +79,30 @@ def test_over_living_units_only_the_measures_that_count_the_dead_change_their_mi
     assert (after.loc[0, "tied"] == len(NAMES)).all() and after.loc[1].equals(before.loc[1])
 
 
+def test_the_answer_turns_round_only_where_a_layer_by_layer_threshold_moves_it():
+    """Planted: the twin moves by 0.2, the pruned network by what its layer lost; then as if the scope meant nothing."""
+    twin = constant(0.8)
+    lost = {"one threshold": (0.05, 0.1, 0.9), "each its own": (0.6, 0.6, 0.6), "no difference": (0.05, 0.1, 0.9)}
+
+    def told_of(scope):
+        pruned = run(lambda level, layer, measure, seed: 1 - lost[scope][min(layer, 2)])
+        return fx.verdicts(fx.effects({"pruned": pruned, "twin": twin}, ("pruning",)))
+
+    turned = fx.turned_round(told_of("one threshold"), told_of("each its own"))["turned"]
+    first = turned.index.get_level_values("layer").isin(told_of("one threshold").query("layer_index < 2")["layer"])
+    assert turned[first].all() and not turned[~first].any()
+    assert not fx.turned_round(told_of("one threshold"), told_of("no difference"))["turned"].any()
+
+
+def test_an_answer_that_seeds_dispute_has_not_turned_round():
+    twin, near = constant(0.8), constant(0.9)
+    disputed = run(lambda level, layer, measure, seed: 0.3 if seed else 0.9)
+    before, after = (
+        fx.verdicts(fx.effects({"pruned": pruned, "twin": twin}, ("pruning",))) for pruned in (near, disputed)
+    )
+    assert not fx.turned_round(before, after)["turned"].any()
+
+
 def test_scores_that_are_not_ok_say_nothing():
     pruned = constant(0.6)
     bad = (pruned.similarity["measure"] == "mean_cca") & (pruned.similarity["layer_index"] == 0)

@@ -122,6 +122,23 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return told.groupby(level=["effect", *PLACE]).sum().reset_index()
 
 
+def turned_round(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Where the measures answer the other way round in a second table of `verdicts` of one effect.
+
+    A row for each level, layer and view of both; `turned` is whether nearly all measures that say something put the
+    first network nearer before, at most one farther, and every one farther after, with every seed. The counts of both
+    stand beside it.
+    """
+    sides = [
+        table.set_index(["level", "layer", "view"])[["farther", "nearer", "mixed"]].add_suffix(f"_{name}")
+        for name, table in {"before": before, "after": after}.items()
+    ]
+    both = sides[0].join(sides[1], how="inner")
+    was_nearer = (both["farther_before"] <= 1) & (both["nearer_before"] > 1)
+    is_farther = (both["farther_after"] > 0) & (both["nearer_after"] + both["mixed_after"] == 0)
+    return both.assign(turned=was_nearer & is_farther)
+
+
 def with_densities(told: pd.DataFrame, results: "Results") -> pd.DataFrame:
     """`verdicts` with the network's density at each level and, where a layer has weights, the layer's own density."""
     network = results.performance.groupby("level")["density"].mean()
