@@ -37,7 +37,7 @@ python:
 
 test: $(STAMP)
 	@echo "Running the tests (some minutes) ..."
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Sweeps need snakemake, in an environment of its own: make test-slow SNAKEMAKE=/path/to/snakemake
 test-slow: test

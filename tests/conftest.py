@@ -15,6 +15,13 @@ if os.environ.get("SIMPRUNE_DATA"):
     os.environ["SIMPRUNE_DATA"] = str(Path(os.environ["SIMPRUNE_DATA"]).resolve())
 
 
+def pytest_collection_modifyitems(items):
+    """The longest files come first, so that no process waits for one at the end."""
+    longest = ("test_book.py", "test_study.py", "test_measures.py", "test_book_making.py", "test_faults.py")
+    ranks = {name: rank for rank, name in enumerate(longest)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(longest)))
+
+
 @pytest.fixture(autouse=True)
 def own_store(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's store."""

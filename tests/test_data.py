@@ -546,18 +546,6 @@ def test_a_failed_download_says_why(tmp_path, monkeypatch):
 # --- the state of files ---------------------------------------------------------------------------------------
 
 
-def test_the_state_of_files_changes_when_a_file_does_and_only_then(tmp_path):
-    write_idx = tmp_path / "MNIST" / "raw"
-    write_idx.mkdir(parents=True)
-    for name in IDX_FILES:
-        (write_idx / name).write_bytes(b"0123")
-    before = data.state_of_files("mnist", tmp_path)
-    assert data.state_of_files("mnist", tmp_path) == before
-    (write_idx / IDX_FILES[0]).write_bytes(b"01234")
-    assert data.state_of_files("mnist", tmp_path) != before
-    assert data.state_of_files("fashion_mnist_mini") == data.state_of_files("fashion_mnist_mini")
-
-
 def test_the_state_of_files_is_that_of_what_is_in_them_whatever_their_times(tmp_path):
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
