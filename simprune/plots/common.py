@@ -33,7 +33,7 @@ NO_SCORE = "#d9d9d9"
 STRETCH = 0.01  # how far from 1 a stretched axis stops to stretch
 
 # Marks that are not a plain score; the legend of each figure in which they occur explains them.
-HOLLOW = "status not ok"
+HOLLOW = "forced: too few inputs"
 CROSS = "no value"
 MARKS = {
     HOLLOW: Line2D([], [], linestyle="", marker="o", mfc="none", mec="#4d4d4d", label=HOLLOW),
