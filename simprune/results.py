@@ -7,7 +7,7 @@ data: from those of which most seeds are stored, the user's before the shipped o
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -214,11 +214,13 @@ def joined(
             "seeds": {seed: result.provenance for seed, result in seeds.items()},
         },
         directory=first.directory,
-        diagnostics={
-            name: pd.concat([tables[name] for tables in diagnostics.values() if name in tables], ignore_index=True)
-            for name in names
-        },
+        diagnostics={name: _joined([made[name] for made in diagnostics.values() if name in made]) for name in names},
     )
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables below each other; one without rows, which has no types either, leaves those of the others as they are."""
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 # The data at hand -----------------------------------------------------------------------------------------------------

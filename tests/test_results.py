@@ -4,6 +4,7 @@ import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 
@@ -13,7 +14,7 @@ from simprune.comparison import REFERENCES
 from simprune.errors import InputError
 from simprune.measures import MEASURES
 from simprune.representations import VIEWS
-from simprune.results import fingerprint_at_hand, load, other_data, stored, stored_seeds
+from simprune.results import fingerprint_at_hand, joined, load, other_data, stored, stored_seeds
 from simprune.store import SHIPPED, Store
 
 
@@ -32,6 +33,18 @@ def test_scores_are_those_that_every_seed_holds_and_the_experiment_names_them(in
     assert set(both.similarity["measure"]) == {"nbs"} and set(both.performance["seed"]) == {4, 7}
     one = load(experiment.replace(seeds=[4]), store=store)
     assert one.experiment.measures == ("linear_cka", "nbs") and one.experiment.references == ("dense",)
+
+
+def test_a_seed_whose_diagnostic_has_no_rows_leaves_the_numbers_of_the_others_numbers(incomplete):
+    experiment, folder = incomplete
+    store = Store(folder)
+    living = pd.DataFrame({"level": [1, 1], "value": [0.5, np.nan]})
+    made = {seed: store.read_seed(experiment, seed)[0] for seed in (4, 7)}
+    for empty, full in ((4, 7), (7, 4)):
+        both = joined(experiment, made, {empty: {"living": living[:0].astype(object)}, full: {"living": living}}, set())
+        assert both.diagnostics["living"]["value"].dtype == float
+    none = joined(experiment, made, {seed: {"living": living[:0]} for seed in made}, set())
+    assert none.diagnostics["living"].empty and list(none.diagnostics["living"]) == ["level", "value"]
 
 
 def test_what_is_not_there_at_all_is_refused(incomplete):
