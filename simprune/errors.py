@@ -14,6 +14,10 @@ MOST_LISTED = 10_000
 class InputError(ValueError):
     """What was given cannot be used. The message is one sentence: the field, the value, what would be valid."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence alone."""
+        return [f"InputError: {self}"]
+
 
 def shown(value: object) -> str:
     """A value as a sentence can hold it: its `repr`, on one line and shortened."""

@@ -86,7 +86,7 @@ def test_ones_own_network_is_compared_in_ten_lines(run_python):
 
 def test_what_is_stored_is_read_as_printed(run_python):
     [code] = blocks(section(RERUN, "Where results go"), "python")
-    assert "linear_cka" in run_python(code)
+    assert "logits" in run_python(code)
 
 
 def test_every_option_and_parameter_on_the_page_exists(capsys):

@@ -144,3 +144,12 @@ def test_the_studies_of_the_book_are_those_that_are_stored(tmp_path):
     assert list(notebook.studies([["lenet5", "mnist", "paper"], ["resnet18", "svhn", "quick"]])) == ["LeNet-5 on MNIST"]
     with pytest.raises(InputError, match="studies: none"):
         notebook.studies([["resnet18", "svhn", "quick"]])
+
+
+def test_bad_input_shows_its_sentence_in_a_notebook_and_no_traceback(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell(history_manager=None)
+    shell.run_cell("import simprune; simprune.Experiment('lenet5', rate=1.5)")
+    [line] = capsys.readouterr().out.splitlines()
+    assert line == "InputError: rate: 1.5 is not a number above 0 and below 1"
