@@ -4,7 +4,7 @@ import datetime
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -457,16 +457,19 @@ def _snapshot(study: _Study, network: nn.Module) -> Snapshot:
     return Snapshot(extract(network, study.probes[0]), pruning.weights(network), pruning.masks(network))
 
 
+# The networks behind REFERENCES, but "previous", which each level is for the next.
+SOURCES: dict[str, Callable[[_Run, list[Facts]], nn.Module]] = {
+    "dense": lambda networks, facts: networks.network(0, facts[0]["sha256"]),
+    "sibling": lambda networks, facts: networks.sibling(),
+    "untrained": lambda networks, facts: networks.untrained(),
+}
+
+
 def _compare(networks: _Run, facts: list[Facts], wanted: set[tuple[str, str, str]]) -> pd.DataFrame:
     """The wanted scores of every level: the columns of `RunComparison.level` after a leading one, level."""
     study = networks.study
     names, all_views, all_measures = (set(column) for column in zip(*wanted, strict=True)) if wanted else (set(),) * 3
-    sources = {
-        "dense": lambda: networks.network(0, facts[0]["sha256"]),
-        "sibling": networks.sibling,
-        "untrained": networks.untrained,
-    }
-    references = {name: _snapshot(study, source()) for name, source in sources.items() if name in names}
+    references = {name: _snapshot(study, SOURCES[name](networks, facts)) for name in SOURCES if name in names}
     tables = []
     with study.progress.steps(f"seed {networks.seed}: comparing", len(facts)) as bar:
         comparison = RunComparison(

@@ -13,7 +13,7 @@ from torch import nn
 import simprune
 from simprune import data as datasets
 from simprune import diagnostics, pruning, study
-from simprune.comparison import compare
+from simprune.comparison import REFERENCES, compare
 from simprune.errors import InputError
 from simprune.experiment import FIRST_MEASURES, Experiment
 from simprune.models import ARCHITECTURES, Architecture
@@ -144,6 +144,10 @@ def test_more_levels_go_on_from_those_that_are_there(small, trainings):
     assert len(trainings) == 1
     first = deeper.similarity.query("level <= 2").reset_index(drop=True)
     assert first.equals(results.similarity)
+
+
+def test_every_reference_has_a_network():
+    assert set(study.SOURCES) == set(REFERENCES) - {"previous"}
 
 
 def test_more_measures_views_and_references_train_nothing_and_leave_the_scores_that_were_there(tmp_path, trainings):
