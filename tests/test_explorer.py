@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 import simprune
 from simprune import analysis
 from simprune.measures import MEASURES, spectral_similarity
+from simprune.plots import HOLLOW
 from simprune.plots.explorer import _study_name, explorer, spectral_layers, stored_studies
 from simprune.store import Store
 
@@ -124,7 +125,7 @@ def test_a_point_of_the_printed_maps_is_hollow_where_mean_cca_is_forced(mapped):
         lambda s: s.str.startswith("ok").all()
     )
     assert [any(points) for points in hollow] == [forced.iloc[0], forced.iloc[-1]] and forced.iloc[0]
-    assert "status not ok" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert HOLLOW in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_the_marks_are_the_points_of_the_maps_and_leave_out_those_in_which_mean_cca_is_not_ok(mapped):

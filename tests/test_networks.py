@@ -12,6 +12,7 @@ from simprune import compare, networks
 from simprune.activations import extract
 from simprune.errors import InputError
 from simprune.networks import COLUMNS, compare_layers, compare_networks
+from simprune.plots import HOLLOW
 
 RANDOM = np.random.default_rng(0)
 MEASURES = ("debiased_linear_cka", "linear_cka", "nbs", "mean_cca", "pwcca", "gulp", "linear_regression_r2")
@@ -328,7 +329,7 @@ def test_scores_that_are_not_ok_are_hatched(a, b, images):
     figure = found.plot()
     hatched = [patch for patch in figure.axes[0].patches if patch.get_hatch()]
     assert 0 < len(hatched) == (found.table["status"] == "degenerate").sum() < 9
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["status not ok"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [HOLLOW]
 
 
 @pytest.mark.parametrize(
