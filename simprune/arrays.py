@@ -93,7 +93,7 @@ def _of_frame(frame: object, name: str) -> np.ndarray:
     from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 
     columns = list(frame.items()) if frame.ndim == 2 else []
-    for label, column in columns or [(frame.name, frame)]:
+    for label, column in columns if frame.ndim == 2 else [(frame.name, frame)]:
         if not is_numeric_dtype(column.dtype) or is_bool_dtype(column.dtype) or column.dtype.kind == "c":
             raise InputError(f"{name}: column {shown(label)} holds values of type {column.dtype}, not real numbers")
     floats = any(not is_integer_dtype(column.dtype) for _, column in columns)
@@ -118,11 +118,13 @@ def aligned(X: object, Y: object) -> tuple[object, str]:
     same = set(X.index) == set(Y.index)
     if not same and any(list(side.index) == list(range(len(side))) for side in (X, Y)):
         return Y, ""
-    if not same or not X.index.is_unique:
+    order = Y.index.get_indexer(X.index) if same and X.index.is_unique else None
+    if order is None or (order < 0).any():
         only = [label for label in X.index if label not in Y.index]
         missing = f"; {shown(only[0])} is in X alone" if only else ""
         raise InputError(
             f"X and Y: their indexes do not name the same inputs{missing}; give frames with one index, or arrays, as "
             "of to_numpy(), if the rows correspond by position"
         )
-    return Y.loc[X.index], "rows of Y put in the order of the index of X"
+    # The numbers in order, since pandas orders no frame of bytes in another order than the processor's.
+    return as_tensor(Y, "Y")[order], "rows of Y put in the order of the index of X"

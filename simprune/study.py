@@ -4,7 +4,7 @@ import datetime
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +20,7 @@ from simprune import data as datasets
 from simprune import diagnostics as diagnostic_tables
 from simprune import models, pruning, resources
 from simprune.comparison import RunComparison, Snapshot
-from simprune.errors import InputError, check_choice, shown
+from simprune.errors import InputError, check_choice, check_list, shown
 from simprune.experiment import ALL, Experiment
 from simprune.measures import MEASURES
 from simprune.progress import Progress, Steps
@@ -70,8 +70,9 @@ def _wanted(diagnostics: bool | Iterable[str]) -> list[str]:
     known = diagnostic_tables.TABLES
     if isinstance(diagnostics, bool):
         return list(known) if diagnostics else []
-    asked = [diagnostics] if isinstance(diagnostics, str) else diagnostics
-    chosen = {check_choice("diagnostics", name, known) for name in asked}
+    if isinstance(diagnostics, Collection) and not isinstance(diagnostics, str) and not diagnostics:
+        return []
+    chosen = {check_choice("diagnostics", name, known) for name in check_list("diagnostics", diagnostics)}
     return [name for name in known if name in chosen]
 
 

@@ -118,6 +118,8 @@ REFUSED = {
     "shuffled ids": (lambda: frame().assign(id=range(70, 100)).sample(frac=1), "X: column 'id' numbers the rows"),
     "ids with gaps": (lambda: frame().assign(id=np.arange(30) * 17 % 31), "X: column 'id' numbers the rows"),
     "one column": (lambda: frame()["unit 1"], r"X: shape \(30,\) is none of"),
+    "no columns": (lambda: frame()[[]], r"X: shape \(30, 0\) has no columns"),
+    "an empty frame": (lambda: pd.DataFrame(), r"X: shape \(0, 0\) has no columns"),
 }  # fmt: skip
 
 
@@ -152,6 +154,9 @@ def test_rows_of_frames_are_matched_by_their_index_and_that_is_said(kind):
     shuffled = compare(x, y.sample(frac=1, random_state=0), ["nbs", "rsa"])
     assert shuffled.value.to_numpy() == pytest.approx(expected.value.to_numpy())
     assert (shuffled.note == "rows of Y put in the order of the index of X").all()
+    turned = np.random.default_rng(0).permutation(30)
+    foreign = frame(Y[turned].astype(">f8"), pd.Index(INDEXES[kind])[turned])  # pandas itself can't order these
+    assert compare(x, foreign, ["nbs"]).value["nbs"] == pytest.approx(expected.value["nbs"])
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,13 @@ def test_more_levels_go_on_from_those_that_are_there(small, trainings):
     assert first.equals(results.similarity)
 
 
+@pytest.mark.parametrize("diagnostics", [None, 3.5, "", ["nulls", "spectra"]])
+def test_diagnostics_that_are_no_names_of_tables_are_refused_before_work(diagnostics, tmp_path, trainings):
+    with pytest.raises(InputError, match="diagnostics: "):
+        run(SMALL, store=tmp_path, diagnostics=diagnostics)
+    assert not trainings
+
+
 def test_every_reference_has_a_network():
     assert set(study.SOURCES) == set(REFERENCES) - {"previous"}
 
