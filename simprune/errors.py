@@ -1,6 +1,7 @@
 """The one error a user of simprune has to know."""
 
 import os
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
@@ -68,6 +69,7 @@ def check_number(field: str, value: object, within: str) -> float:
     """Return `value` if it is a number in an interval such as "[0, 1)" or "(0, inf)"; else raise `InputError`."""
     low, high = within[1:-1].split(", ")
     number = isinstance(value, Real) and not isinstance(value, bool)
+    number = number and not (isinstance(value, Integral) and abs(value) > sys.float_info.max)  # no float can hold it
     above = number and (value > float(low) or (within[0] == "[" and value == float(low)))
     if not above or not (value < float(high) or (within[-1] == "]" and value == float(high))):  # nan is neither
         bounds = [f"{'of at least' if within[0] == '[' else 'above'} {low}"]

@@ -312,6 +312,7 @@ def test_the_options_of_a_measure_are_the_constants_of_its_score(measure):
         ({"rsa": {"comparison": "pearson"}}, "comparison: 'pearson' is not one of spearman, kendall"),
         ({"jaccard_knn": {"neighbours": 2.5}}, "neighbours: 2.5 is not a whole number of at least 1"),
         ({"ridge_r2": {"penalties": []}}, "penalties: .. is not a list of numbers"),
+        ({"rbf_cka": {"bandwidth": 10**400}}, "bandwidth: 1000.* is not a number above 0"),
         ([("svcca", 1)], "options: .* is not a dictionary of measures and their options"),
     ],
 )
@@ -465,6 +466,14 @@ def test_the_spectral_family_is_its_definition_and_stays_in_range(seed, shape, a
     assert -1e-12 <= value <= 1 + 1e-12
     assert value == pytest.approx(slow.spectral_similarity(X, Y, alpha, p), abs=1e-8)
     assert spectral_similarity(X, X, alpha, p) == pytest.approx(1)
+
+
+def test_exponents_may_be_whole_numbers_of_any_size():
+    X, Y = related(30, 8, 6)
+    assert spectral_similarity(X, Y, 1, 10**400) == pytest.approx(spectral_similarity(X, Y, 1, math.inf))
+    assert spectral_similarity(X, Y, 10**30, 10**30) == pytest.approx(spectral_similarity(X, Y, 1e30, 1e30))
+    with pytest.raises(InputError, match="alpha: .* is not a finite number of at least 0"):
+        spectral_similarity(X, Y, 10**400, 1)
 
 
 def test_a_spectral_map_is_a_table_of_spectral_similarities():

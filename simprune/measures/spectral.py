@@ -6,6 +6,8 @@ alpha says how much the variance of a direction counts, p whether a few well-ali
 (1, 2) is the root of linear CKA, (1, 1) NBS, (0, 1) the sum of the canonical correlations / sqrt(r_x r_y).
 """
 
+import math
+import sys
 from collections.abc import Sequence
 from numbers import Real
 
@@ -32,7 +34,7 @@ def spectral_map(
 ) -> pd.DataFrame:
     """Return s(alpha, p) for each of `alphas` (index) and `ps` (columns); see `spectral_similarity`."""
     for alpha in alphas:
-        if not isinstance(alpha, Real) or not 0 <= alpha < float("inf"):
+        if not isinstance(alpha, Real) or not 0 <= alpha <= sys.float_info.max:
             raise InputError(f"alpha: {shown(alpha)} is not a finite number of at least 0")
     for p in ps:
         if not isinstance(p, Real) or not p >= 1:
@@ -41,7 +43,9 @@ def spectral_map(
     for name, side in (("X", pair.x), ("Y", pair.y)):
         if side.rank == 0:
             raise InputError(f"{name}: the representation is constant, so that it has no similarity")
-    table = [spectral_values(pair, alpha, ps) for alpha in alphas]
+    # As floats: of whole numbers without a limit PyTorch takes those of 64 bits alone.
+    norms = [float(p) if p <= sys.float_info.max else math.inf for p in ps]
+    table = [spectral_values(pair, float(alpha), norms) for alpha in alphas]
     return pd.DataFrame(table, pd.Index(alphas, name="alpha"), pd.Index(ps, name="p"))
 
 
