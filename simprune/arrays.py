@@ -126,5 +126,5 @@ def aligned(X: object, Y: object) -> tuple[object, str]:
             f"X and Y: their indexes do not name the same inputs{missing}; give frames with one index, or arrays, as "
             "of to_numpy(), if the rows correspond by position"
         )
-    # The numbers in order, since pandas orders no frame of bytes in another order than the processor's.
+    # As numbers: pandas does not reorder a frame in foreign byte order.
     return as_tensor(Y, "Y")[order], "rows of Y put in the order of the index of X"

@@ -177,6 +177,16 @@ def test_nbs_of_wide_arrays_alone_keeps_its_digits(decades, turned, within):
     assert compare(X, Y, ["nbs"]).value["nbs"] == pytest.approx(expected, abs=within)
 
 
+def test_nbs_of_many_units_but_more_inputs_keeps_its_digits(monkeypatch):
+    """Of narrow matrices it takes the SVD itself, which squares would spoil where ranks are low."""
+    monkeypatch.setattr("simprune.measures.core.SMALL", 40)
+    generator = np.random.default_rng(0)
+    X, Y = (generator.standard_normal((200, 9)) @ generator.standard_normal((9, 60)) for _ in range(2))
+    x, y = X - X.mean(0), Y - Y.mean(0)
+    expected = np.linalg.svd(x.T @ y, compute_uv=False).sum() / (np.linalg.norm(x) * np.linalg.norm(y))
+    assert compare(X, Y, ["nbs"]).value["nbs"] == pytest.approx(expected, abs=1e-13)
+
+
 def test_matching_is_the_best_of_all_matchings():
     X, Y = related(20, 4, 6)
     assert values(X, Y)["permutation_matching"] == pytest.approx(slow.permutation_matching_by_trying_all(X, Y))

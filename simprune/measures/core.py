@@ -214,6 +214,8 @@ class Pair:
         x, y = self.x, self.y
         if self.sums is not None:
             return nuclear_norm(self.sums.products)
+        if x.centred is not None and y.centred is not None:
+            return float(torch.linalg.svdvals(product(x.centred.T, y.centred)).sum())
         if None in (x.decomposed, y.decomposed) and not (x.streamed or y.streamed) and x.activations.is_cpu:
             return nuclear_norm(product(_any_factor(x).T, _any_factor(y)))
         return nuclear_norm(x.singular_values[:, None] * self.overlap * y.singular_values)
