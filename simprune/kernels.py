@@ -9,10 +9,12 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psutil
@@ -32,22 +34,31 @@ def start(
     keep that of the first call.
     """
     _CONTEXT.set_forkserver_preload(_PRELOADED)
+    log.touch()
     environment, folder = dict(environment), notebook.parent.parent
     kernel_end, papermill_end = _CONTEXT.Pipe() if FORKS else (None, None)
-    kernel = _CONTEXT.Process(target=_kernel, args=(kernel_end, environment, folder, log), daemon=True)
     process = _CONTEXT.Process(target=_run, args=(notebook, target, dict(parameters), environment, log, papermill_end))
-    before = dict(os.environ)
-    os.environ.update(environment)  # the server takes it over from this process
-    try:
+    with _seen_by_children(environment):
         process.start()
         if FORKS:
-            kernel.start()
+            _CONTEXT.Process(target=_kernel, args=(kernel_end, environment, folder, log), daemon=True).start()
             kernel_end.close()
             papermill_end.close()
+    return process
+
+
+@contextmanager
+def _seen_by_children(environment: Mapping[str, str]) -> Iterator[None]:
+    """Processes that are started meanwhile have that environment, and do not run the user's script once more."""
+    before, script = dict(os.environ), sys.modules["__main__"]
+    os.environ.update(environment)
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
     finally:
+        sys.modules["__main__"] = script
         os.environ.clear()
         os.environ.update(before)
-    return process
 
 
 def _run(
