@@ -182,7 +182,7 @@ def list_(store: Store = None) -> None:
     stored: dict[str, list[tuple[str, str]]] = {}
     for experiment, place in ResultStore(store).stored():
         said = [f"seeds {', '.join(map(str, experiment.seeds))}", *experiment.options]
-        said += [f"images of {own.path}"] if (own := own_images(experiment.dataset)) else []
+        said += [_told_apart(own)] if (own := own_images(experiment.dataset)) else []
         stored.setdefault(f"Results in {place.parent}", []).append((place.name, " ".join(said)))
     for heading, rows in {
         "Architectures": [(name, item.title) for name, item in ARCHITECTURES.items() if item.build],
@@ -198,6 +198,12 @@ def list_(store: Store = None) -> None:
         width = max(len(name) for name, _ in rows)
         for name, title in rows:
             console.print(f"  {name:{width}}  {title}", markup=False)
+
+
+def _told_apart(images) -> str:
+    """Where one's own images are from, their size if they were scaled, and the beginning of their fingerprint."""
+    scaled = f", scaled to {images.size} × {images.size}" if images.size else ""
+    return f"images of {images.path}{scaled}, {images.fingerprint[:6]}"
 
 
 @app.command()

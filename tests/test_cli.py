@@ -99,11 +99,14 @@ def test_results_on_own_images_and_of_own_architectures_are_listed_where_neither
     monkeypatch.setitem(ARCHITECTURES, "mine", dataclasses.replace(ARCHITECTURES["lenet5"], title="Mine"))
     experiment = Experiment("mine", "folder:my-images", levels=1, epochs=1, probe_size=4, measures=["nbs"])
     results = simprune.run(experiment, progress=False)
+    scaled = simprune.run(experiment.replace(dataset="folder:my-images:size=20"), progress=False)
     monkeypatch.delitem(ARCHITECTURES, "mine")
     (my_images / "my-images").rename(my_images / "elsewhere")
     _, out, _ = call("list", capsys=capsys)
-    [said] = [line for line in out.splitlines() if "mine-folder_my-images-quick" in line]
-    assert said.endswith("images of my-images") and not re.search("^  mine ", out, re.MULTILINE)
+    said = {re.sub("^.*images of ", "", line) for line in out.splitlines() if "mine-folder_my-images-quick" in line}
+    marks = [re.sub("^.*#(.{6}).*$", r"\1", name) for name in (results.experiment.dataset, scaled.experiment.dataset)]
+    assert said == {f"my-images, {marks[0]}", f"my-images, scaled to 20 × 20, {marks[1]}"}
+    assert not re.search("^  mine ", out, re.MULTILINE)
     assert simprune.load(results.directory).similarity.equals(results.similarity)
     status, _, err = call("run", "mine", "fashion_mnist_mini", capsys=capsys)
     assert status == 2 and "architecture: of 'mine' there are results, but not the code" in err
