@@ -431,7 +431,14 @@ class _Run:
 
     @cached_property
     def _early(self) -> dict[str, torch.Tensor]:
-        """The state of the dense network at the step that weight rewinding goes back to: its training, done again."""
+        """The state of the dense network at the step that weight rewinding goes back to: its training, done again.
+
+        A way of retraining that does not say so would share its key among all steps.
+        """
+        if not RETRAINING[self.experiment.retraining].dense_recipe:
+            raise InputError(
+                f"retraining: {self.experiment.retraining!r} goes back to a step, so its Mode needs dense_recipe=True"
+            )
         network = self.untrained().to(self.study.device)
         train(
             network,

@@ -18,6 +18,7 @@ from simprune.errors import InputError
 from simprune.experiment import FIRST_MEASURES, Experiment
 from simprune.models import ARCHITECTURES, Architecture
 from simprune.representations import extract
+from simprune.retraining import RETRAINING
 from simprune.store import Checkpoint, SeedResult, Store
 
 pytestmark = pytest.mark.usefixtures("few_images")
@@ -396,6 +397,12 @@ def test_what_goes_are_the_smallest_of_the_trained_weights_that_were_left(tmp_pa
             )
             assert (had & ~has).any()
             assert magnitude[has].min() >= magnitude[had & ~has].max()
+
+
+def test_a_way_of_retraining_goes_back_to_an_early_step_only_if_its_key_knows_the_step(tmp_path, monkeypatch):
+    monkeypatch.setitem(RETRAINING, "mine", dataclasses.replace(RETRAINING["weight_rewind"], dense_recipe=False))
+    with pytest.raises(InputError, match="'mine' goes back to a step, so its Mode needs dense_recipe=True"):
+        simprune.run(PLAIN.replace(retraining="mine"), store=tmp_path, progress=False)
 
 
 def test_with_weight_rewind_each_level_starts_from_an_early_step_of_the_dense_training(tmp_path, starts):
