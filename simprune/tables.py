@@ -139,6 +139,16 @@ def table(
     return shown
 
 
+def against(verdicts: pd.DataFrame, by: str) -> pd.DataFrame:
+    """How many measures put the first network farther : how many the second, as text, in a cell for each layer.
+
+    `verdicts`: of `analysis.effects.with_densities`, of one view, with a column `by`. Rows: that, and the density.
+    """
+    density = verdicts["density"].map(percent).rename("weights left")
+    cells = verdicts["farther"].astype(str) + " : " + verdicts["nearer"].astype(str)
+    return cells.groupby([verdicts[by], density, verdicts["layer"]], sort=False).first().unstack("layer", sort=False)
+
+
 def cell(value: Any, form: Form = number) -> str:
     """One cell of a `table`."""
     if isinstance(value, Range):

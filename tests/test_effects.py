@@ -6,6 +6,7 @@ import pytest
 import synthetic
 
 import simprune
+from simprune import tables
 from simprune.analysis import effects as fx
 from simprune.measures import MEASURES
 from simprune.plots import effects as drawn
@@ -155,6 +156,15 @@ def test_the_map_has_the_density_of_the_network_and_of_each_layer_with_weights()
     row = table[(table["level"] == 2) & (table["layer"] == "fc1_relu")].iloc[0]
     assert row["density"] == pytest.approx(0.64) and row["own_density"] == pytest.approx(0.64, abs=1e-3)
     assert table[table["layer"] == "pool1"]["own_density"].isna().all()
+
+
+def test_tables_of_verdicts_say_who_is_farther():
+    pruned = constant(0.6)
+    table = fx.with_densities(told({"pruned": pruned, "twin": constant(0.8)}, "pruning"), pruned).assign(study="mine")
+    columns = {"pruned farther": len(NAMES), "twin farther": 0, "seeds differ": 0, "the same": 0}
+    assert fx.named(table, "pruned", "twin").drop_duplicates().to_dict("records") == [columns]
+    cells = tables.against(table, by="study")
+    assert cells.loc[("mine", tables.percent(0.8)), "conv1_relu"] == f"{len(NAMES)} : 0"
 
 
 def test_shipped_results_have_the_counts_that_were_found_by_other_code():

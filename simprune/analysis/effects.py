@@ -122,6 +122,12 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return told.groupby(level=["effect", *PLACE]).sum().reset_index()
 
 
+def named(counts: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """The counts among the columns of a table, named by which of the two networks is the farther."""
+    said = {"farther": f"{first} farther", "nearer": f"{second} farther", "mixed": "seeds differ", "tied": "the same"}
+    return counts[[name for name in said if name in counts]].rename(columns=said)
+
+
 def turned_round(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """Where the measures answer the other way round in a second table of `verdicts` of one effect.
 
