@@ -95,6 +95,21 @@ def test_the_answer_turns_round_only_where_a_layer_by_layer_threshold_moves_it()
     assert not fx.turned_round(told_of("one threshold"), told_of("no difference"))["turned"].any()
 
 
+@pytest.mark.parametrize("moves", [True, False])
+def test_the_answer_turns_round_only_where_longer_training_moves_the_twin(moves):
+    """The long study has twice the steps of the short one: its levels of the same densities are compared."""
+    pruned, short = run(lambda *_: 0.6, levels=2), run(lambda *_: 0.8, levels=2)
+    for results in (pruned, short):
+        for table in (results.performance, results.sparsity):
+            table["density"] = 0.64 ** table["level"]
+    long = {"pruned": constant(0.6), "twin": constant(0.4 if moves else 0.8)}
+    told_of = [
+        fx.with_densities(told(runs, "pruning"), runs["pruned"]) for runs in (long, {"pruned": pruned, "twin": short})
+    ]
+    turned = fx.turned_round(fx.at_levels_of(*told_of), told_of[1])
+    assert len(turned) == 2 * 7 and set(turned["turned"]) == {moves}
+
+
 def test_an_answer_that_seeds_dispute_has_not_turned_round():
     twin, near = constant(0.8), constant(0.9)
     disputed = run(lambda level, layer, measure, seed: 0.3 if seed or measure in NAMES[:3] else 0.9)  # by some measures

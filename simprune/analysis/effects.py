@@ -128,21 +128,35 @@ def named(counts: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     return counts[[name for name in said if name in counts]].rename(columns=said)
 
 
-def turned_round(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+def turned_round(
+    before: pd.DataFrame, after: pd.DataFrame, names: tuple[str, str] = ("before", "after"), *, share: float = 1
+) -> pd.DataFrame:
     """Where the measures answer the other way round in a second table of `verdicts` of one effect.
 
-    A row for each level, layer and view of both; `turned` is whether nearly all measures that say something put the
-    first network nearer before, at most one farther, and every one farther after, with every seed. The counts of both
-    stand beside it.
+    A row for each level, layer and view of both. `turned` is whether nearly all measures that say something put the
+    first network nearer before, at most one farther, and that share of all measures farther after, with every seed, and
+    none nearer. The counts of both stand beside it, as in "pruned farther, before".
     """
-    sides = [
-        table.set_index(["level", "layer", "view"])[["farther", "nearer", "mixed"]].add_suffix(f"_{name}")
-        for name, table in {"before": before, "after": after}.items()
-    ]
-    both = sides[0].join(sides[1], how="inner")
-    was_nearer = (both["farther_before"] <= 1) & (both["nearer_before"] > 1)
-    is_farther = (both["farther_after"] > 0) & (both["nearer_after"] + both["mixed_after"] == 0)
+    place = ["level", "layer", "view"]
+    (effect,) = {*before["effect"], *after["effect"]}
+    first, second = EFFECTS[effect]
+    sides = [named(table.set_index(place), first, second).drop(columns="the same") for table in (before, after)]
+    both = sides[0].join(sides[1], how="inner", lsuffix=f", {names[0]}", rsuffix=f", {names[1]}")
+    was, now = ({count: both[f"{count}, {name}"] for count in sides[0]} for name in names)
+    was_nearer = (was[f"{first} farther"] <= 1) & (was[f"{second} farther"] > 1)
+    farther, nearer = now[f"{first} farther"], now[f"{second} farther"]
+    is_farther = (farther > 0) & (nearer == 0) & (farther >= share * (farther + now["seeds differ"]))
     return both.assign(turned=was_nearer & is_farther)
+
+
+def at_levels_of(told: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Of a table with a level and a density in each row, the levels of the densities nearest to another's, numbered so.
+
+    Both tables: of `with_densities`. Studies of more and fewer steps can be set side by side so.
+    """
+    density, wanted = (table.groupby("level")["density"].first() for table in (told, other))
+    nearest = {level: (np.log(density / share)).abs().idxmin() for level, share in wanted.items()}
+    return pd.concat([told[told["level"] == mine].assign(level=level) for level, mine in nearest.items()])
 
 
 def with_densities(told: pd.DataFrame, results: "Results") -> pd.DataFrame:
