@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from simprune import kernels, teaching
-from simprune.errors import InputError
+from simprune.errors import InputError, check_path
 from simprune.store import default_root
 
 NOTEBOOKS = Path("notebooks")
@@ -84,7 +84,7 @@ def publish(
 
 def book_root(root: Path | str = ".") -> Path:
     """The book's root as an absolute path. Raises `InputError` if it isn't one."""
-    root = Path(root).resolve()
+    root = check_path("root", root).resolve()
     missing = [name for name in ("_config.yml", "_toc.yml") if not (root / name).is_file()]
     if missing:
         raise InputError(

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from simprune.errors import InputError, shown
+from simprune.errors import InputError, check_path, shown
 
 FAILED, WRONG_ARGUMENTS, INTERRUPTED = 1, 2, 130
 
@@ -226,7 +226,7 @@ def compare(
     plot: Annotated[Path | None, typer.Option(help="Draw the scores: a .png, .svg or .pdf file.")] = None,
 ) -> None:
     """Score two representations of the same inputs, or each layer in one folder against each in another."""
-    chosen = _listed(measures)
+    chosen, x, y = _listed(measures), check_path("X", x), check_path("Y", y)
     if x.is_dir() != y.is_dir():
         folder, other = sorted((x, y), key=lambda path: not path.is_dir())
         raise InputError(
@@ -351,6 +351,24 @@ def page(
         changed = [pages.page(study, dataset, profile, root) if dataset else pages.page_of(study, root)]
     for path in changed or ["Every page is as the template has it."]:
         console.print(str(path))
+
+
+@app.command()
+def student(
+    notebook: Annotated[Path, typer.Argument(help="A notebook with solutions between nbgrader's marks.")],
+    made: Annotated[Path, typer.Argument(help="Where the student's version goes.")],
+) -> None:
+    """Make the student's version of a notebook: a place to write for each solution, and no outputs."""
+    import nbformat
+
+    from simprune import teaching
+    from simprune.book import read_notebook
+
+    source = check_path("notebook", notebook)
+    if source.resolve() == check_path("made", made).resolve():
+        raise InputError("made: that is the notebook itself; give the student's version another name")
+    version = teaching.student(read_notebook(source))
+    _write(made, lambda place: nbformat.write(version, place))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,7 +6,6 @@ is. Slides are reveal.js, which comes with the book; notes for the teacher are i
 
 import copy
 import re
-import sys
 from base64 import b64encode
 from functools import cache
 from html import escape
@@ -28,8 +27,10 @@ _STUBS = {"code": r"\1# YOUR CODE HERE\n\1raise NotImplementedError()\n", "markd
 def student(notebook: NotebookNode) -> NotebookNode:
     """The notebook without outputs, a place to write in the place of each solution.
 
-    Raises `InputError` for a mark that has no counterpart.
+    Raises `InputError` for a mark that has no counterpart, and where there is none.
     """
+    if not any(_MARK.search(cell.source) for cell in notebook.cells):
+        raise InputError("notebook: it has no solutions, which stand between ### BEGIN SOLUTION and ### END SOLUTION")
     made = copy.deepcopy(notebook)
     for number, cell in enumerate(made.cells, 1):
         # Of several solutions in a cell, the first is the place to write.
@@ -176,8 +177,3 @@ def publish(sources: Path, executed: Path, html: Path) -> list[Path]:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:])
-    _write(target, nbformat.writes(student(nbformat.read(source, as_version=4))))

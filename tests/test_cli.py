@@ -215,7 +215,18 @@ def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, capsys)
         (["compare", "none.npy", "none.npy"], "X: 'none.npy' can't be read (No such file or directory)"),
         (["book", "--root", "nowhere"], "_config.yml"),
         (["book", "--profile", "fast"], "profile: 'fast' is not one of quick, laptop, overnight, paper"),
-        (["run", "lenet5", "fashion_mnist_mini", "--store", "x" * 3000], "can't be used (File name too long)"),
+        *(
+            (words, "can't be used (File name too long)")
+            for words in (
+                ["run", "lenet5", "fashion_mnist_mini", "--store", "x" * 3000],
+                ["run", "lenet5", "mnist", "--data", "x" * 3000],
+                ["run", "lenet5", "folder:" + "x" * 3000],
+                ["compare", "x" * 3000, "y.npy"],
+                ["compare", "tests", "x" * 3000],
+                ["book", "--root", "x" * 3000],
+                ["page", "lenet5", "mnist", "--root", "x" * 3000],
+            )
+        ),
         (["run", "lenet5", "mnist", "--data", "~nobody-of-this-name"], "(nobody has that home directory)"),
     ],
 )

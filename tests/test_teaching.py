@@ -1,15 +1,13 @@
 """Slides are made of what notebooks say of their cells; the sessions hold to their plans."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from simprune import teaching
+from simprune import cli, teaching
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 SESSIONS = sorted(NOTEBOOKS.glob("session_*.ipynb"))
@@ -74,10 +72,36 @@ def test_what_is_taught_with_is_put_beside_the_pages_of_the_book(tmp_path):
     assert "YOUR CODE HERE" in made[1].read_text()
 
 
-def test_a_students_version_is_made_by_a_command(tmp_path):
-    source, target = NOTEBOOKS / "exercises.ipynb", tmp_path / "mine.ipynb"
-    subprocess.run([sys.executable, "-m", "simprune.teaching", source, target], check=True)
+def command(*arguments, capsys):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(["student", *map(str, arguments)])
+    return exit.value.code, capsys.readouterr().err
+
+
+def test_a_students_version_is_made_by_a_command(tmp_path, capsys):
+    target = tmp_path / "mine.ipynb"
+    assert command(NOTEBOOKS / "exercises.ipynb", target, capsys=capsys) == (0, "")
     assert "SOLUTION" not in target.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("none.ipynb", "made.ipynb", "'none.ipynb' is not there"),
+        ("text.ipynb", "made.ipynb", "text.ipynb: it is not a notebook"),
+        ("plain.ipynb", "made.ipynb", "it has no solutions, which stand between ### BEGIN SOLUTION and ### END"),
+        ("plain.ipynb", "./plain.ipynb", "made: that is the notebook itself"),
+        ("tasks.ipynb", "no/made.ipynb", "'no/made.ipynb' can't be written (No such file or directory)"),
+        ("x" * 3000, "made.ipynb", "can't be used (File name too long)"),
+    ],
+)
+def test_the_command_refuses_what_it_can_make_no_version_of(source, target, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("text.ipynb").write_text("text")
+    nbformat.write(new_notebook(cells=[new_markdown_cell("text")]), "plain.ipynb")
+    nbformat.write(new_notebook(cells=[new_code_cell("### BEGIN SOLUTION\n1\n### END SOLUTION")]), "tasks.ipynb")
+    status, err = command(source, target, capsys=capsys)
+    assert status == 2 and message in err and err.count("\n") == 1 and not Path("made.ipynb").exists()
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: path.stem)
