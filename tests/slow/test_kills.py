@@ -15,7 +15,7 @@ from runs import left_behind, run, same, start, tables
 import simprune
 from simprune.experiment import Experiment
 
-KILLS = 24
+KILLS = 25
 STOPS = 10
 TINY = Experiment(levels=2, rate=0.5, epochs=1, train_size=200, probe_size=50, measures=("linear_cka", "nbs"))
 
@@ -34,9 +34,11 @@ def test_runs_killed_at_random_moments_end_bit_identical(undisturbed, tmp_path, 
     draw = random.Random(7)
     found = {"nothing": 0, "some networks": 0, "all networks": 0, "everything": 0}
     for number in range(KILLS):
-        store = tmp_path / str(number)
-        process = start(store)
-        time.sleep(seconds * (number + draw.random()) / KILLS)
+        store, wanted = tmp_path / str(number), number % 5
+        process, waited = start(store), draw.random()
+        while wanted and len(list(store.rglob("level-*.json"))) < wanted and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(waited * seconds / (5 if wanted else 1))  # the next network or the tables, or the whole run
         process.kill()
         process.communicate()
         networks = len(list(store.rglob("level-*.json")))
