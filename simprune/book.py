@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -34,7 +35,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from simprune import kernels, teaching
 from simprune.errors import InputError, check_path
-from simprune.store import default_root
+from simprune.places import default_root
 
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("book/executed")
@@ -336,7 +337,7 @@ def execute(
                     notebook = waiting.pop(0)
                     job = _start(notebook, scratch / notebook.name, taken[notebook], environment)
                     running[progress.add_task(notebook.stem, total=None)] = job
-                time.sleep(0.25)
+                wait([job.process.sentinel for job in running.values()], timeout=0.25)
                 for task, job in list(running.items()):
                     done, total = job.cells()
                     progress.update(task, description=f"{job.notebook.stem}: cell {min(done + 1, total)} of {total}")
@@ -504,8 +505,6 @@ def named_figures(notebook: NotebookNode) -> dict[str, bytes]:
 
 def write_provenance(executed: Sequence[Path], root: Path) -> Path:
     """Write the page that says how each result that comes with the book and each executed notebook was made."""
-    from simprune.provenance import shipped_results
-
     rows = []
     for path in executed:
         notebook = nbformat.read(path, as_version=4)
@@ -517,7 +516,8 @@ def write_provenance(executed: Sequence[Path], root: Path) -> Path:
         rows.append(f"| [{title}]({path.name}) | {when} UTC | {record.duration:.0f} s | {given} |")
     tools = ", ".join(f"{tool} {version(tool)}" for tool in TOOLS)
     page = root / PROVENANCE
-    results = shipped_results(root / RESULTS, pages=[path.stem for path in executed])
+    pages = [path.stem for path in executed]
+    results = kernels.call("simprune.provenance", "shipped_results", root / RESULTS, pages)
     text = _PROVENANCE_PAGE.format(results=results or "None.", rows="\n".join(rows), tools=tools)
     page.write_text(text, encoding="utf-8")
     return page

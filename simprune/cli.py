@@ -323,13 +323,14 @@ def book(
 ) -> None:
     """Execute the notebooks with papermill and build the book."""
     from simprune import book
-    from simprune.errors import check_choice
-    from simprune.experiment import PROFILES
 
     if pdf:
         console.print(f"The book to print: {book.pdf(root)}")
         return
     if profile is not None:
+        from simprune.errors import check_choice
+        from simprune.experiment import PROFILES
+
         check_choice("profile", profile, PROFILES)
     index = book.publish(root, parameters={"profile": profile} if profile else None)
     console.print(f"The book: {index}")

@@ -10,7 +10,9 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -45,6 +47,17 @@ def start(
             kernel_end.close()
             papermill_end.close()
     return process
+
+
+def call(module: str, function: str, *arguments: Any) -> Any:
+    """What a function gives, from a process that has imported what the notebooks import."""
+    _CONTEXT.set_forkserver_preload(_PRELOADED)
+    with _seen_by_children(os.environ), ProcessPoolExecutor(1, _CONTEXT) as pool:
+        return pool.submit(_call, module, function, arguments).result()
+
+
+def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
+    return getattr(import_module(module), function)(*arguments)
 
 
 @contextmanager

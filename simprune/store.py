@@ -40,7 +40,7 @@ from simprune.experiment import RESULTS_SCHEMA, Experiment
 from simprune.locks import group_rights, locked, make_folder
 from simprune.measures import MEASURES
 from simprune.models import know_by_results
-from simprune.places import project_file
+from simprune.places import default_root, project_file
 from simprune.representations import VIEWS
 
 SHIPPED = project_file("book/results")
@@ -58,16 +58,6 @@ class WriteError(OSError):
             f"{self.filename} can't be written ({self.strerror}); what was finished is kept: make room, or give the "
             f"right to write there, and run the same command again"
         )
-
-
-def default_root() -> Path:
-    """The user's store: `SIMPRUNE_STORE`, or in the user's cache folder; without a home, in the current folder."""
-    if os.environ.get("SIMPRUNE_STORE"):
-        return Path(os.environ["SIMPRUNE_STORE"])
-    home = os.path.expanduser("~")
-    if not (cache := os.environ.get("XDG_CACHE_HOME")) and home == "~":
-        return Path("simprune-results")
-    return Path(cache or Path(home) / ".cache") / "simprune" / "results"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import torch
 
 from simprune.errors import InputError
 from simprune.experiment import RESULTS_SCHEMA, Experiment
-from simprune.store import Checkpoint, SeedResult, Store, default_root, write_bytes
+from simprune.places import default_root
+from simprune.store import Checkpoint, SeedResult, Store, write_bytes
 
 EXPERIMENT = Experiment(levels=1)
 
