@@ -241,3 +241,12 @@ def test_a_studys_page_run_with_another_seed_has_the_same_figures_for_that_seed(
     assert "--seeds 3 " in str(said)
     stored = Store(tmp_path, shipped=None).stored()
     assert [experiment.seeds for experiment, _ in stored] == [(3,)]
+
+
+@pytest.mark.parametrize("references", [["dense"], ["dense", "sibling"], ["dense", "untrained"], ["dense", "previous"]])
+def test_the_page_of_a_study_needs_no_reference_but_the_dense_network(references, tmp_path, monkeypatch):
+    monkeypatch.setattr("simprune.notebook.display", lambda data, raw: None)
+    small = {"dataset": "fashion_mnist_mini", "profile": "quick", "levels": 2, "rate": 0.5, "density": 0.5}
+    small |= {"epochs": 1, "train_size": 500, "probe_size": 100, "store": str(tmp_path), "references": references}
+    drawn = run_page(CHECKOUT / pages.TEMPLATE, **small, measures=["svcca", "nbs"], compute=True)
+    assert sum(isinstance(value, Figure) for value in drawn) >= 5

@@ -77,12 +77,13 @@ def nearer_than_sibling(
 
     Columns: `sibling` and `untrained` (means at level 0), `last` (mean of the last level's score to dense), `level` (of
     the sparsest network such that it and all denser ones are nearer; 0 if none is), `density` (of that level), `ok`.
-    Empty where there are no siblings.
+    Empty where there are no siblings; `untrained` is NaN where that is not stored.
     """
     columns = ["sibling", "untrained", "last", "level", "density", "ok"]
-    if not {"sibling", "untrained"} <= set(results.similarity["reference"]):
-        return pd.DataFrame(columns=columns)
-    table, rows = company(results, measures=measures, view=view), {}
+    rows, index = {}, pd.MultiIndex.from_arrays([[], []], names=["measure", "layer_index"])
+    if "sibling" not in set(results.similarity["reference"]):
+        return pd.DataFrame(index=index, columns=columns)
+    table = company(results, measures=measures, view=view)
     for key, levels in table.loc["pruned"].groupby(level=["measure", "layer_index"]):
         sign = -1 if MEASURES[key[0]].is_distance else 1
         levels, sibling = levels.droplevel([0, 1]), table.loc[("sibling", *key, 0)]
@@ -90,14 +91,13 @@ def nearer_than_sibling(
         level = int(nearer.sum())
         rows[key] = {
             "sibling": sibling["mean"],
-            "untrained": table.loc[("untrained", *key, 0), "mean"],
+            "untrained": table["mean"].get(("untrained", *key, 0), np.nan),
             "last": levels["mean"].iloc[-1],
             "level": level,
             "density": levels.loc[level, "density"],
             "ok": bool(levels["ok"].all() and sibling["ok"]),
         }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.set_axis(pd.MultiIndex.from_tuples(table.index, names=["measure", "layer_index"]))
+    return pd.DataFrame(rows.values(), index=pd.MultiIndex.from_tuples(rows, names=index.names), columns=columns)
 
 
 def company_at(table: pd.DataFrame, density: float) -> pd.DataFrame:
