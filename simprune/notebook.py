@@ -24,6 +24,7 @@ from simprune.experiment import PROFILES, Experiment
 from simprune.measures import MEASURES
 from simprune.representations import VIEWS
 from simprune.results import Results, load, other_data, stored_seeds
+from simprune.retraining import RETRAINING
 from simprune.store import TABLES
 from simprune.tables import MINUS, NO_VALUE, PER_CENT, counted, duration, table
 
@@ -60,6 +61,20 @@ def _experiment(name: str, fields: object, given: Sequence[str] = ()) -> None:
         known = [known.name for known in dataclasses.fields(Experiment) if known.name not in given]
         check_parameters(**({field: fields[field]} if check_choice(name, field, known) in CHECKS else {}))
     Experiment(**fields)
+
+
+def _others(name: str, fields: object) -> None:
+    """Fields of a study that its page has no parameter for."""
+    _experiment(name, fields, given=_OF_A_STUDY)
+    if fields.get("criterion") == "none":
+        raise InputError(
+            f"{name}: criterion 'none' prunes nothing; the page of the pruned network shows it as the twin"
+        )
+
+
+# Fields that a study's page has a parameter for.
+_OF_A_STUDY = ("architecture", "dataset", "profile", "seeds", "rate", "levels", "epochs", "train_size", "probe_size")
+_OF_A_STUDY += ("retraining", "measures", "views", "references")
 
 
 def _studies(name: str, listed: object) -> None:
@@ -131,6 +146,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "kept": _studies,
     "study": _experiment,
     "small": partial(_experiment, given=("architecture", "dataset", "seeds", "measures")),
+    "others": _others,
     "density": _within("(0, 1]"),
     "decay": _within("(0, 1]"),
     "noise": _within("[0, inf)"),
@@ -196,6 +212,8 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
     `changes`: fields of its experiment, e.g. `criterion="none"` for the twin. Only results that were made from the
     same data count, with those seeds that both have.
     """
+    if changes.get("criterion") == "none" and RETRAINING[results.experiment.retraining].donor:
+        changes = {"retraining": "lr_rewind"} | changes  # the twin of the run that gave the masks
     experiment = results.experiment.replace(**changes)
     seeds = [seed for seed in stored_seeds(experiment, store) if seed in results.experiment.seeds]
     if not seeds:

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,9 +22,13 @@ from simprune.book import EXECUTED, NOTEBOOKS, book_root, check_writable, headin
 from simprune.data import short_name
 from simprune.errors import InputError
 from simprune.experiment import Experiment
+from simprune.measures import MEASURES
+from simprune.notebook import check_parameters
 from simprune.results import load
 
 TEMPLATE = PurePosixPath("notebooks/templates/study.ipynb")
+OTHERS = "others"  # the parameter that takes the fields of a study that have none of their own
+MOST_DRAWN = 5  # measures that a page draws where it can't have those of the template
 
 
 def page(architecture: str, dataset: str, profile: str | None = None, root: Path | str = ".") -> Path:
@@ -40,11 +45,34 @@ def page(architecture: str, dataset: str, profile: str | None = None, root: Path
 def page_of(results: Path | str, root: Path | str = ".") -> Path:
     """The same of results that are stored, named as for `load`: the parameters are those that they were made with."""
     root, experiment = book_root(root), load(results).experiment
-    given = {name: getattr(experiment, name) for name in ("architecture", "dataset", "profile")}
-    for name in (field.name for field in dataclasses.fields(Experiment) if field.name not in ("seeds", *studies.LISTS)):
-        if getattr(experiment, name) != getattr(Experiment(**given), name):  # not what follows from those before it
-            given[name] = getattr(experiment, name)
-    return _made(root, given, experiment.title)
+    drawn = _drawn(experiment, _parameters(read_notebook(root / TEMPLATE)))
+    return _made(root, _given(experiment) | drawn, experiment.title)
+
+
+def _given(experiment: Experiment) -> dict[str, Any]:
+    """The fields of an experiment, but for those that follow from the others."""
+    first = ("architecture", "dataset", "profile")
+    others = [field.name for field in dataclasses.fields(Experiment)]
+    others = [name for name in others if name not in (*first, "seeds", *studies.LISTS)]
+    given = {name: getattr(experiment, name) for name in (*first, *others)}
+    for name in reversed(others):
+        rest = {other: value for other, value in given.items() if other != name}
+        with suppress(InputError):  # the rest can't be without it
+            given = rest if getattr(Experiment(**rest), name) == given[name] else given
+    return given
+
+
+def _drawn(experiment: Experiment, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the template's measures, references and view there is; others where there is none of them."""
+    of_layers = [name for name in experiment.measures if MEASURES[name].subject == "representations"]
+    measures = [name for name in usual["measures"] if name in of_layers] or of_layers[:MOST_DRAWN]
+    check_parameters(references=list(experiment.references), measures=measures or list(experiment.measures))
+    views = experiment.views
+    return {
+        "measures": measures,
+        "view": usual["view"] if usual["view"] in views else views[0],
+        "references": [name for name in usual["references"] if name in experiment.references],
+    }
 
 
 def _made(root: Path, given: Mapping[str, Any], title: str) -> Path:
@@ -92,7 +120,12 @@ def filled(root: Path, stem: str, present: NotebookNode | None, given: Mapping[s
     values = (_parameters(present) if present else {}) | dict(given or {})
     if _stem(values) == stem and (study := _study(root, values, given)) is not None:
         values = given = {field: getattr(study.experiment, field) for field, _ in study.fields}
-    if lost := [field for field in given or {} if field not in _parameters(template)]:
+    known, given = _parameters(template), dict(given or {})
+    if given and OTHERS in known:
+        values[OTHERS] = given[OTHERS] = {field: value for field, value in given.items() if field not in known}
+        check_parameters(others=values[OTHERS])
+        given = {field: value for field, value in given.items() if field in known}
+    if lost := [field for field in given if field not in known]:
         raise InputError(f"{stem}: its study has {lost[0]}, for which {TEMPLATE} has no parameter")
     cells = []
     for cell in template.cells:
@@ -149,6 +182,8 @@ def _with_values(source: str, values: Mapping[str, Any]) -> str:
 
 def _literal(value: Any) -> str:
     value = list(value) if isinstance(value, tuple) else value
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_literal(name)}: {_literal(one)}" for name, one in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (str, list)) else repr(value)
 
 

@@ -100,6 +100,7 @@ SENSELESS = {
     "measures": ["gulpp", ["gulpp"], ["gulp"], ["accuracy_gap"], []],
     "profile": ["fast"],
     "rate": [1.5, "0.3"],
+    "others": [{"scop": "layerwise"}, {"scope": "sideways"}, {"levels": 3}, {"criterion": "none"}],
     "references": [["sibling"]],
     "seed": [-1, "0"],
     "seeds": [1.5, [-1]],
@@ -115,6 +116,7 @@ SENSELESS = {
 ALSO = {
     "datasets": ["dataset"],
     "other_dataset": ["dataset"],
+    "others": ["scope"],
     "small": ["levels"],
     "studies": ["dataset"],
     "view": ["views"],

@@ -1,7 +1,9 @@
 """The page of a study is made from the template, and its author's words are kept."""
 
+import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -18,6 +20,8 @@ dataset = "mnist"
 profile = "quick"  # size of the study
 seeds = None
 retraining = "lr_rewind"
+view = "flatten"
+references = ["dense"]
 measures = ["nbs"]  # drawn"""
 
 
@@ -93,11 +97,57 @@ def test_the_page_of_stored_results_has_the_parameters_that_they_were_made_with(
     for line in (
         'dataset = "fashion_mnist_mini"',
         'retraining = "finetune"',
-        'measures = ["nbs"]  # drawn',
+        'measures = ["svcca"]  # drawn',
         "seeds = None",
     ):
         assert line in parameters
     assert "rate = 0.5\nlevels = 1\nepochs = 1\ntrain_size = 300\nprobe_size = 50  # few" in parameters
+
+
+@pytest.mark.parametrize(
+    ("made_with", "lines"),
+    [
+        ({"scope": "layerwise", "keep_output": True}, ['others = {"scope": "layerwise", "keep_output": True}']),
+        ({"rate": 0.9, "levels": 2}, ["rate = 0.9", "levels = 2", "others = {}"]),
+        ({"epochs": 2, "retraining_epochs": 1}, ["epochs = 2", 'others = {"retraining_epochs": 1}']),
+        ({"measures": ["gulp", "rsa"]}, ['measures = ["rsa", "gulp"]']),
+        ({"measures": ["svcca", "mask_overlap", "rsa"]}, ['measures = ["svcca"]']),
+        ({"views": ["pooled"]}, ['view = "pooled"', 'measures = ["mean_cca", "svcca", "pwcca", "linear_cka", "nbs"]']),
+        ({"references": ["sibling", "dense"]}, ['references = ["dense", "sibling"]']),
+        ({"retraining": "held"}, ['retraining = "held"', "others = {}"]),
+    ],
+)
+def test_the_page_of_any_stored_study_shows_what_is_stored_of_it(made_with, lines, root, tmp_path, monkeypatch):
+    for name in (pages.TEMPLATE, "notebooks/vgg_cifar10.ipynb"):
+        shutil.copy(CHECKOUT / name, root / name)
+    experiment = simprune.Experiment(**{"levels": 1, "rate": 0.5, "epochs": 1} | made_with)
+    monkeypatch.setattr(pages, "load", lambda _: SimpleNamespace(experiment=experiment))
+    path = pages.page_of("results", root)
+    said = next(source for source in sources(path) if source.startswith("architecture ="))
+    for line in lines:
+        assert re.search(rf"^{re.escape(line)}( +#|$)", said, re.MULTILINE), said
+    before = path.read_text()
+    pages.renew(root)
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("made_with", "message"),
+    [
+        ({"measures": ["mask_overlap"]}, "measures: 'mask_overlap' is not a measure of representations"),
+        ({"measures": ["gulp"]}, r"measures: \['gulp'\] are distances; give a similarity too"),
+        ({"criterion": "none"}, "others: criterion 'none' prunes nothing; the page of the pruned network shows it"),
+        ({"references": ["previous"]}, r"references: \['previous'\] lacks 'dense'"),
+    ],
+)
+def test_a_study_of_which_the_page_could_show_nothing_is_refused(made_with, message, root, monkeypatch):
+    for name in (pages.TEMPLATE, "notebooks/vgg_cifar10.ipynb"):
+        shutil.copy(CHECKOUT / name, root / name)
+    results = SimpleNamespace(experiment=simprune.Experiment(**made_with))
+    monkeypatch.setattr(pages, "load", lambda _: results)
+    with pytest.raises(InputError, match=message):
+        pages.page_of("results", root)
+    assert not (root / "notebooks" / "lenet5_fashion_mnist_mini.ipynb").exists()
 
 
 def test_a_change_of_the_template_reaches_every_page_and_no_page_loses_its_words(root):
