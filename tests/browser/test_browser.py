@@ -500,7 +500,7 @@ def test_without_scripts_the_explorer_says_where_its_maps_stand(browser):
         pytest.skip(f"the book has no page {EXPLORER}")
     text = (HTML / EXPLORER).read_text(encoding="utf-8")
     assert '<div class="explorer-controls" hidden>' in text
-    assert "needs JavaScript" in text
+    assert "drawn in the built book, by JavaScript" in text
     assert "explorer-spectral-layers" in text
 
 
