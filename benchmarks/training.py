@@ -17,6 +17,7 @@ import time
 
 import simprune
 from simprune import data, models, pruning, training
+from simprune.data.batches import CROP_PADDING
 
 import torch  # isort: skip
 from torch.utils.data import DataLoader, Dataset
@@ -30,7 +31,7 @@ class Images(Dataset):
         steps = []
         size = dataset.image_size
         if dataset.augmentation != "none":
-            steps.append(transforms.RandomCrop(size, padding=data.CROP_PADDING))
+            steps.append(transforms.RandomCrop(size, padding=CROP_PADDING))
         if dataset.augmentation == "crop_flip":
             steps.append(transforms.RandomHorizontalFlip())
         steps += [transforms.ToTensor(), transforms.Normalize(dataset.mean, dataset.std)]
