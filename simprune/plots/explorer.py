@@ -259,8 +259,8 @@ def _spread(items: list[Any], count: int) -> list[Any]:
 # Controls are the browser's own, so that they work by keyboard and are read aloud; they show once the script runs.
 _PAGE = """\
 <div class="explorer" id="explorer">
-<p class="explorer-without">The explorer is drawn in the built book, by JavaScript. Elsewhere see the figure below, which
-shows some of its maps, and the tables of the results pages.</p>
+<p class="explorer-without">The explorer is drawn in the built book, by JavaScript. Elsewhere see the figure below,
+which shows some of its maps, and the tables of the results pages.</p>
 <div class="explorer-controls" hidden>
 <p><label for="explorer-study">Study</label><select id="explorer-study">{studies}</select></p>
 <p><label for="explorer-network">Network</label><select id="explorer-network"></select></p>
