@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from simprune.arrays import as_tensor
-from simprune.errors import InputError, check_whole, shown
+from simprune.errors import InputError, check_list, check_whole, shown
 
 # What layers may be asked for by: names, patterns of names ("layer?.0"), types, or several of these.
 Selection = str | type | Sequence[str | type]
@@ -193,10 +193,12 @@ def select(network: nn.Module, layers: Selection | None) -> list[Layer]:
     """The places that a selection names, not yet tried; see `extract`. Raises InputError for unknown names."""
     modules = {name: module for name, module in network.named_modules() if name}
     if layers is None and not hasattr(network, "probed"):
+        if not modules:
+            raise InputError(f"layers: {_owner(network)} has none in it")
         return [Layer(name, exact=False) for name in default_layers(network)]
     layers = network.probed if layers is None else layers
     found: dict[tuple, Layer] = {}
-    for chosen in [layers] if isinstance(layers, str | type) else layers:
+    for chosen in [layers] if isinstance(layers, type) else check_list("layers", layers):
         if isinstance(chosen, type):
             matches = [Layer(name, exact=False) for name, module in modules.items() if isinstance(module, chosen)]
             if not matches:

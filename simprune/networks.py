@@ -21,7 +21,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from simprune.activations import Layer, Probe, Selection, batches, count_of, in_order, joined_batches
 from simprune.comparison import chosen_measures, decomposed_views, pair_scores
-from simprune.errors import InputError, check_choice, shown
+from simprune.errors import InputError, check_choice, check_list, shown
 from simprune.measures import Measure, MinibatchCKA, Score
 from simprune.measures.core import FEWEST_INPUTS, noted, score_of, undefined
 from simprune.measures.moments import Moments, moments_pair
@@ -158,9 +158,11 @@ def compare_layers(
 
 
 def _names(names: Sequence[str], same: bool = False) -> tuple[str, str]:
-    if isinstance(names, str) or len(names) != 2:
+    listed = check_list("names", names)
+    if len(listed) != 2 or not all(isinstance(name, str) for name in listed):
         raise InputError(f"names: {shown(names)} are not two names")
-    return tuple(names) if names[0] != names[1] or same else (f"{names[0]} (a)", f"{names[1]} (b)")
+    names = listed
+    return names if names[0] != names[1] or same else (f"{names[0]} (a)", f"{names[1]} (b)")
 
 
 def _reduced(maps: Tensor, view: str) -> Tensor:

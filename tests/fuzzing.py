@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ import torch
 import torchvision.datasets  # noqa: F401  (before any clock runs)
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import simprune
 import simprune.book  # here, so that no command line waits for it
@@ -36,6 +38,8 @@ from simprune.errors import InputError
 from simprune.experiment import PROFILES, Experiment
 from simprune.measures import MEASURES
 from simprune.models import ARCHITECTURES
+from simprune.networks import compare_networks
+from simprune.notebook import CHECKS, check_parameters
 from simprune.pruning import CRITERIA, SCOPES
 from simprune.representations import VIEWS
 from simprune.retraining import RETRAINING
@@ -759,6 +763,176 @@ class Interface(NamedTuple):
     sample: int = 25
 
 
+class Gives(nn.Module):
+    """A module that gives what a function makes of the mean over places, n x 1, of its input."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.inner, self.make = nn.Linear(1, 3), make
+
+    def forward(self, x):
+        return self.make(self.inner(x.flatten(1).mean(1, keepdim=True)))
+
+
+class Attends(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attention(x[:, 0], x[:, 0], x[:, 0])[0]
+
+
+def _half(network):
+    return network.half()
+
+
+def _raises(x):
+    raise ValueError("of the user's own")
+
+
+GIVEN = [
+    lambda x: (x, x[:, :1]),
+    lambda x: {"logits": x, "none": None},
+    lambda x: None,
+    lambda x: x[0],
+    lambda x: x.T,
+    lambda x: x.sum(),
+    lambda x: x * float("nan"),
+    lambda x: x * float("inf"),
+    lambda x: x.long(),
+    lambda x: x + 1j,
+    lambda x: x.to_sparse(),
+    lambda x: x[:, None, None, None, None],
+    lambda x: [x] * 3,
+    lambda x: "text",
+    lambda x: x.new_zeros(len(x), 0),
+    lambda x: x.new_ones(len(x), 3),
+    lambda x: x.repeat(2, 1),
+    _raises,
+]
+NETWORKS = [
+    lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 3)),
+    lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    lambda: nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False), nn.Flatten(), nn.Linear(64, 3)),
+    lambda: nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(64, 3)), nn.Softmax(1)),
+    lambda: nn.Sequential(nn.Flatten(2), nn.LSTM(64, 5, batch_first=True)),
+    lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(4)),
+    lambda: nn.Sequential(*[nn.Flatten(), *[nn.Linear(64, 64)] * 2]),
+    lambda: nn.Linear(8, 8).double(),
+    lambda: _half(nn.Linear(8, 8)),
+    lambda: nn.Linear(8, 8, device="meta"),
+    lambda: nn.Linear(7, 3),
+    lambda: torch.jit.script(nn.Sequential(nn.Linear(8, 8))),
+    nn.Identity,
+    nn.Sequential,
+    Attends,
+    *(lambda make=make: Gives(make) for make in GIVEN),
+]
+
+
+def _inputs(kind: str, count: int):
+    x = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(count)
+    loader = torch.utils.data.DataLoader
+    return {
+        "tensor": lambda: x,
+        "array": lambda: x.numpy(),
+        "double": lambda: x.double(),
+        "whole": lambda: (255 * x).byte(),
+        "nan": lambda: x * float("nan"),
+        "flat": lambda: x.flatten(),
+        "list": lambda: [x, x],
+        "list of arrays": lambda: list(x.numpy()),
+        "dictionary": lambda: {"x": x},
+        "two": lambda: {"input": x, "other": x},
+        "set": lambda: torch.utils.data.TensorDataset(x, y),
+        "loader": lambda: loader(torch.utils.data.TensorDataset(x, y), batch_size=3, shuffle=count > 0),
+        "of tensors": lambda: loader(x, batch_size=5, drop_last=True),
+        "of dictionaries": lambda: loader([{"x": one} for one in x], batch_size=4),
+        "of numbers": lambda: loader(y, batch_size=4),
+        "generator": lambda: (x[start : start + 3] for start in range(0, count, 3)),
+        "empty generator": lambda: iter(()),
+        "of text": lambda: iter(["text", "text"]),
+        "sparse": lambda: x.to_sparse(),
+        "frame": lambda: pd.DataFrame(x.flatten(1).numpy()),
+    }[kind]()
+
+
+KINDS = [
+    "tensor",
+    "array",
+    "double",
+    "whole",
+    "nan",
+    "flat",
+    "list",
+    "list of arrays",
+    "dictionary",
+    "two",
+    "set",
+    "loader",
+]
+KINDS += ["of tensors", "of dictionaries", "of numbers", "generator", "empty generator", "of text", "sparse", "frame"]
+layer_names = st.sampled_from(
+    ["0", "1", "*", "?", "inner", "attention", "", "2.0", "conv", nn.Linear, nn.Conv2d, nn.Module]
+)
+selections = st.one_of(st.none(), layer_names, st.lists(layer_names, max_size=3), anything)
+comparisons_of_networks = st.fixed_dictionaries(
+    {
+        "networks": st.tuples(st.sampled_from(NETWORKS), st.one_of(st.none(), st.sampled_from(NETWORKS))),
+        "inputs": st.one_of(
+            st.builds(partial, st.just(_inputs), st.sampled_from(KINDS), st.sampled_from([0, 1, 3, 12, 30])), anything
+        ),
+    },
+    optional={
+        "layers": selections,
+        "other_layers": selections,
+        "measures": st.one_of(st.sampled_from(["nbs", "rsa", ["linear_cka", "mean_cca"], ["mask_overlap"]]), anything),
+        "view": st.one_of(st.sampled_from([*VIEWS, "token[1]", "token[9]"]), anything),
+        "names": st.one_of(st.just(("one", "other")), anything),
+        "seed": st.one_of(st.integers(0, 9), anything),
+    },
+)
+
+
+def check_networks(place: Path, given: dict) -> None:
+    """A table with a value or a reason in every row, or a refusal; the networks are as they were."""
+    options = {name: value for name, value in given.items() if name not in ("networks", "inputs")}
+    first, second = given["networks"]
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        networks = [first()]
+        networks.append(networks[0] if second is None else second())
+        inputs = given["inputs"]() if isinstance(given["inputs"], partial) else given["inputs"]
+        with refused_or_done():
+            try:
+                table = compare_networks(*networks, inputs, **options).table
+            except ValueError as error:
+                assert isinstance(error, InputError) or "of the user's own" in str(error)
+                raise InputError(str(error)) from None
+            assert table["value"].notna().eq(table["status"] != "undefined").all()
+    for network in networks:
+        assert all(module.training and not module._forward_hooks for module in network.modules())
+
+
+def check_page_parameter(place: Path, given: tuple) -> None:
+    """A parameter of a page is taken or refused; what is taken an experiment would take."""
+    with refused_or_done():
+        check_parameters(**{given[0]: given[1]})
+
+
+page_parameters = st.tuples(
+    st.sampled_from(list(CHECKS)),
+    st.one_of(
+        anything,
+        st.dictionaries(st.one_of(st.sampled_from(list(FIELDS)), st.text(max_size=5)), anything, max_size=3),
+        st.lists(st.lists(st.sampled_from(NAMES), max_size=4), max_size=3),
+    ),
+)
+
+
 INTERFACES = {
     "experiments": Interface(st.one_of(experiments, likely_experiments), check_experiment, 60),
     "experiments as text": Interface(texts(), check_json),
@@ -772,6 +946,8 @@ INTERFACES = {
     "folders of images": Interface(folders_of_images, check_folder, 40),
     "parquet files": Interface(st.tuples(parquet_files, parquet_files), check_parquet),
     "files of torchvision": Interface(files_of_torchvision, check_torchvision),
+    "networks and inputs": Interface(comparisons_of_networks, check_networks, 60),
+    "parameters of pages": Interface(page_parameters, check_page_parameter),
 }
 
 
