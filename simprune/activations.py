@@ -193,9 +193,9 @@ def select(network: nn.Module, layers: Selection | None) -> list[Layer]:
     """The places that a selection names, not yet tried; see `extract`. Raises InputError for unknown names."""
     modules = {name: module for name, module in network.named_modules() if name}
     if layers is None and not hasattr(network, "probed"):
-        if not modules:
+        if not (names := default_layers(network)):
             raise InputError(f"layers: {_owner(network)} has none in it")
-        return [Layer(name, exact=False) for name in default_layers(network)]
+        return [Layer(name, exact=False) for name in names]
     layers = network.probed if layers is None else layers
     found: dict[tuple, Layer] = {}
     for chosen in [layers] if isinstance(layers, type) else check_list("layers", layers):
@@ -217,8 +217,6 @@ def select(network: nn.Module, layers: Selection | None) -> list[Layer]:
                 raise InputError(f"layers: {_owner(network)} has no layer {shown(chosen)}{_nearest(chosen, modules)}")
         for layer in matches:
             found.setdefault((layer.module, layer.items), layer)
-    if not found:
-        raise InputError("layers: there is none")
     return list(found.values())
 
 

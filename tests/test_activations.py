@@ -303,7 +303,7 @@ def test_layers_are_chosen_by_name_pattern_and_type(resnet, layers, wanted):
         ("0.conv1", "did you mean 'layer1.0.conv1'"),
         ("nothing*", "no layer 'nothing\\*'; it has conv1, bn1"),
         (nn.LSTM, "no layer of the type LSTM"),
-        ([], "layers: there is none"),
+        ([], "layers: none given; give at least one"),
         ([3], "3 is neither a name nor a type"),
         ("layer1.0.relu", "runs 2 times in a forward pass; probe 'layer1.0'"),
         ("layer?.?.relu", "'layer1.0.relu' runs 2 times"),
