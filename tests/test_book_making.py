@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from base64 import b64encode
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -162,7 +163,9 @@ def started(monkeypatch):
         status = 1 if "1 / 0" in notebook.read_text() else 0
         log = target.with_suffix(".log")
         log.touch()
-        process = SimpleNamespace(is_alive=lambda: False, exitcode=status)
+        sentinel, other_end = Pipe()
+        other_end.close()
+        process = SimpleNamespace(is_alive=lambda: False, exitcode=status, sentinel=sentinel)
         return book._Job(notebook, target, process, log)
 
     monkeypatch.setattr(book, "_start", start)
