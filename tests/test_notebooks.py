@@ -245,7 +245,7 @@ def test_a_studys_page_run_with_another_seed_has_the_same_figures_for_that_seed(
     assert [experiment.seeds for experiment, _ in stored] == [(3,)]
 
 
-@pytest.mark.parametrize("references", [["dense"], ["dense", "sibling"], ["dense", "untrained"], ["dense", "previous"]])
+@pytest.mark.parametrize("references", [["dense"], ["dense", "sibling"]])
 def test_the_page_of_a_study_needs_no_reference_but_the_dense_network(references, tmp_path, monkeypatch):
     monkeypatch.setattr("simprune.notebook.display", lambda data, raw: None)
     small = {"dataset": "fashion_mnist_mini", "profile": "quick", "levels": 2, "rate": 0.5, "density": 0.5}
