@@ -327,7 +327,7 @@ def book(
     if pdf:
         console.print(f"The book to print: {book.pdf(root)}")
         return
-    if profile is not None:
+    if profile is not None:  # else the notebooks begin before anything here has imported PyTorch
         from simprune.errors import check_choice
         from simprune.experiment import PROFILES
 

@@ -158,11 +158,10 @@ def compare_layers(
 
 
 def _names(names: Sequence[str], same: bool = False) -> tuple[str, str]:
-    listed = check_list("names", names)
-    if len(listed) != 2 or not all(isinstance(name, str) for name in listed):
+    pair = check_list("names", names)
+    if len(pair) != 2 or not all(isinstance(name, str) for name in pair):
         raise InputError(f"names: {shown(names)} are not two names")
-    names = listed
-    return names if names[0] != names[1] or same else (f"{names[0]} (a)", f"{names[1]} (b)")
+    return pair if pair[0] != pair[1] or same else (f"{pair[0]} (a)", f"{pair[1]} (b)")
 
 
 def _reduced(maps: Tensor, view: str) -> Tensor:

@@ -139,7 +139,7 @@ def table(
     return shown
 
 
-def against(verdicts: pd.DataFrame, by: str) -> pd.DataFrame:
+def verdict_counts(verdicts: pd.DataFrame, by: str) -> pd.DataFrame:
     """How many measures put the first network farther : how many the second, as text, in a cell for each layer.
 
     `verdicts`: of `analysis.effects.with_densities`, of one view, with a column `by`. Rows: that, and the density.

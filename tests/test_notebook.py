@@ -134,6 +134,9 @@ def test_a_control_stands_beside_the_seeds_that_both_have(tmp_path):
     twin = notebook.beside(results, criterion="none")
     assert twin.experiment.criterion == "none" and set(twin.experiment.seeds) <= set(results.experiment.seeds)
     assert notebook.beside(results, rate=0.123) is None
+    held = load(Experiment("lenet5", "fashion_mnist", profile="overnight", retraining="held"))
+    twin = notebook.beside(held, criterion="none").experiment  # of the run that gave the masks
+    assert (twin.criterion, twin.retraining) == ("none", "lr_rewind")
     assert notebook.beside(results, measures=["ridge_r2"]) is None
 
 

@@ -1,5 +1,6 @@
 """The page of a study is made from the template, and its author's words are kept."""
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import simprune
 from simprune import book, pages
 from simprune.errors import InputError
+from simprune.notebook import _OF_A_STUDY
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PARAMETERS = """\
@@ -207,6 +209,8 @@ def test_the_template_of_the_project_has_a_parameter_for_whatever_a_small_datase
     [cell] = [c for c in book.read_notebook(CHECKOUT / pages.TEMPLATE).cells if "parameters" in book.tags(c)]
     for name in ("probe_size", "epochs", "train_size", "references", "levels", "rate"):
         assert f"\n{name} = " in cell.source
+    parameters = {line.partition(" = ")[0] for line in cell.source.splitlines()} | {"views"}  # as its view
+    assert {field.name for field in dataclasses.fields(simprune.Experiment)} & parameters == set(_OF_A_STUDY)
 
 
 def test_a_page_made_in_the_checkout_is_of_the_template(tmp_path):

@@ -122,7 +122,7 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return told.groupby(level=["effect", *PLACE]).sum().reset_index()
 
 
-def named(counts: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+def who_is_farther(counts: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     """The counts among the columns of a table, named by which of the two networks is the farther."""
     said = {"farther": f"{first} farther", "nearer": f"{second} farther", "mixed": "seeds differ", "tied": "the same"}
     return counts[[name for name in said if name in counts]].rename(columns=said)
@@ -140,7 +140,9 @@ def turned_round(
     place = ["level", "layer", "view"]
     (effect,) = {*before["effect"], *after["effect"]}
     first, second = EFFECTS[effect]
-    sides = [named(table.set_index(place), first, second).drop(columns="the same") for table in (before, after)]
+    sides = [
+        who_is_farther(table.set_index(place), first, second).drop(columns="the same") for table in (before, after)
+    ]
     both = sides[0].join(sides[1], how="inner", lsuffix=f", {names[0]}", rsuffix=f", {names[1]}")
     was, now = ({count: both[f"{count}, {name}"] for count in sides[0]} for name in names)
     was_nearer = (was[f"{first} farther"] <= 1) & (was[f"{second} farther"] > 1)
