@@ -17,7 +17,7 @@ import pandas as pd
 from IPython.display import display
 
 from simprune import studies as study_table
-from simprune.analysis import WAYS, Claim, known_answers
+from simprune.analysis import CONTROLS, WAYS, Claim, known_answers
 from simprune.data import DATASETS, check_dataset
 from simprune.errors import InputError, check_choice, check_list, check_number, check_path, check_whole, shown
 from simprune.experiment import PROFILES, Experiment
@@ -224,6 +224,17 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
         return None
     same = found.provenance["data"]["fingerprint"] == results.provenance["data"]["fingerprint"]
     return _remembered(found) if same else None
+
+
+def controls(results: Results, store: str | PathLike | None = None) -> dict[str, Results]:
+    """The stored controls of a pruned run, by the names of `analysis.CONTROLS`; what is not stored is absent.
+
+    Those that take a pruned run's masks are trained as `lr_rewind` is, and are controls of that way alone.
+    """
+    rewound = results.experiment.retraining == "lr_rewind"
+    changes = {name: change for name, change in CONTROLS.items() if rewound or "retraining" not in change}
+    found = {name: beside(results, store, **change) for name, change in changes.items()}
+    return {name: run for name, run in found.items() if run is not None}
 
 
 def ways(results: Results, store: str | PathLike | None = None) -> dict[str, Results]:

@@ -38,6 +38,8 @@ INVARIANCE_WORDS = {
 WHO_WORDS = {
     "pruned": "pruned",
     "twin": "its twin",
+    "held": "held",
+    "regrown": "regrown",
     "sibling": "another seed",
     "untrained": "untrained",
     "chance": "chance",

@@ -68,9 +68,9 @@ def test_of_each_family_the_measure_with_most_sound_scores_is_chosen(sound):
 def test_several_seeds_give_a_mean_and_a_range():
     results, twin = synthetic.results(seeds=(0, 1), levels=1), with_accuracies(0.9, 0.7)
     results.performance["test_accuracy"] = [0.9, 0.8, 0.92, 0.8]
-    table = analysis.accuracy_by_level(results, twin)
+    table = analysis.accuracy_by_level(results, {"twin": twin})
     assert table["test accuracy"].tolist() == [Range(0.91, 0.9, 0.92), Range(0.8, 0.8, 0.8)]
-    assert table["test accuracy of the twin"].tolist() == [Range(0.9, 0.9, 0.9), Range(0.7, 0.7, 0.7)]
+    assert table["test accuracy, twin"].tolist() == [Range(0.9, 0.9, 0.9), Range(0.7, 0.7, 0.7)]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,18 @@ def test_accuracy_lasts_until_it_first_falls_by_more_than_a_point(accuracies, de
 def test_a_dense_network_that_gains_from_longer_training_is_unfinished():
     assert analysis.unfinished_gain(with_accuracies(0.8, 0.805, 0.7)) is None
     assert analysis.unfinished_gain(with_accuracies(0.8, 0.83, 0.7)) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize(("epochs", "retraining", "level"), [(10, 5, 2), (10, 10, 1), (10, 4, 3), (10, 2, None)])
+def test_what_training_on_gains_is_read_where_the_twin_has_been_trained_for_as_long_again(epochs, retraining, level):
+    twin = with_accuracies(0.8, 0.81, 0.825, 0.835)
+    twin.experiment.epochs, twin.experiment.retraining_epochs = epochs, retraining
+    ending = analysis.gained_by_training_on(twin)
+    if level is None:
+        assert ending is None
+    else:
+        assert (ending["level"], ending["epochs"]) == (level, level * retraining)
+        assert ending["gain"] == pytest.approx((0.01, 0.025, 0.035)[level - 1])
 
 
 def test_densities_of_layers_stand_by_the_density_of_the_network(results):

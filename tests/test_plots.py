@@ -171,10 +171,10 @@ def test_profiles_are_those_of_the_nearest_measured_density(results):
 def test_a_twin_stands_at_the_densities_of_the_pruned_network():
     results, twin = synthetic.results(levels=3), synthetic.results(seeds=(0,), levels=3)
     twin.performance = twin.performance.assign(density=1.0, test_accuracy=0.95)
-    axes = plots.performance(results, twin).axes[0]
+    axes = plots.performance(results, {"twin": twin}).axes[0]
     [line] = [line for line in axes.lines if len(line.get_ydata()) == 4 and np.allclose(line.get_ydata(), 95)][:1]
     assert np.allclose(line.get_xdata(), [1, 0.8, 0.64, 0.512])
-    assert "its twin" in legend_words(plots.performance(results, twin))[-1]
+    assert "its twin" in legend_words(plots.performance(results, {"twin": twin}))[-1]
 
 
 def with_company():
@@ -184,7 +184,10 @@ def with_company():
     twin.similarity["value"] = 1 - 0.5 * (1 - twin.similarity["value"])
     nulls = results.similarity[results.similarity["reference"] == "dense"].assign(null=0.25)
     results.diagnostics = {"nulls": nulls}
-    return results, twin, analysis.company(results, twin)
+    held = synthetic.results(measures=("svcca", "nbs"))
+    held.similarity["value"] = 1 - 0.25 * (1 - held.similarity["value"])
+    controls = {"twin": twin, "held": held}
+    return results, controls, analysis.company(results, controls)
 
 
 def drawn(axes, who):
@@ -195,7 +198,7 @@ def drawn(axes, who):
 
 
 def test_the_pruned_network_stands_beside_its_company_in_a_panel_for_each_layer_and_measure():
-    results, twin, company = with_company()
+    results, controls, company = with_company()
     figure = draw(plots.company_by_density(company))
     assert len(figure.axes) == len(synthetic.LAYERS) * 2
     assert [axes.get_title(loc="left") for axes in figure.axes[:2]] == ["SVCCA", "NBS"]
@@ -207,16 +210,19 @@ def test_the_pruned_network_stands_beside_its_company_in_a_panel_for_each_layer_
         )
         assert np.allclose(drawn(panel, reference), at_start["value"].mean())
     assert np.allclose(drawn(panel, "chance"), 0.25)
-    longer = twin.similarity.query("measure == 'nbs' and layer_index == 0").groupby("level")["value"].mean()
-    assert np.allclose(drawn(panel, "twin"), longer)
-    assert {"pruned", "its twin", "another seed", "untrained", "chance"} <= set(legend_words(figure))
+    for who, run in controls.items():
+        longer = run.similarity.query("measure == 'nbs' and layer_index == 0").groupby("level")["value"].mean()
+        assert np.allclose(drawn(panel, who), longer)
+    assert {"pruned", "its twin", "held", "another seed", "untrained", "chance"} <= set(legend_words(figure))
 
 
 def test_along_the_layers_the_company_is_that_of_the_nearest_density():
-    results, twin, company = with_company()
+    results, controls, company = with_company()
     panel = draw(plots.company_profiles(company, density=0.5)).axes[1]
-    at = twin.similarity.query("level == 3 and measure == 'nbs'").groupby("layer_index")["value"].mean()
-    assert np.allclose(drawn(panel, "twin"), at) and len(drawn(panel, "sibling")) == len(synthetic.LAYERS)
+    for who, run in controls.items():
+        at = run.similarity.query("level == 3 and measure == 'nbs'").groupby("layer_index")["value"].mean()
+        assert np.allclose(drawn(panel, who), at)
+    assert len(drawn(panel, "sibling")) == len(synthetic.LAYERS)
     pruned = results.similarity.query("level == 3 and measure == 'nbs' and reference == 'dense'")
     expected = pruned.groupby("layer_index")["value"].mean()
     assert any(

@@ -32,6 +32,7 @@ from simprune.analysis.conclusions import (
 )
 from simprune.analysis.controls import (
     COMPANY,
+    CONTROLS,
     SAYS,
     against,
     by_layer,
@@ -47,6 +48,7 @@ from simprune.analysis.one_study import (
     accuracy_by_level,
     accuracy_lasts,
     dips,
+    gained_by_training_on,
     layer_densities,
     least_similar_layers,
     profile,

@@ -1,6 +1,7 @@
-"""The pruned network beside its company: its twin, another seed, the untrained network, chance."""
+"""The pruned network beside its company: its controls, another seed, the untrained network, chance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,26 +14,33 @@ from simprune.measures import MEASURES
 if TYPE_CHECKING:
     from simprune.results import Results
 
+# Runs that stand beside a pruned one, begin with its dense network and train as long, and what differs in their fields.
+CONTROLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"twin": {"criterion": "none"}, "held": {"retraining": "held"}, "regrown": {"retraining": "regrown"}}
+)
 # Who is compared with the dense network, in the order of figures and tables.
-COMPANY = ("pruned", "twin", "sibling", "untrained", "chance")
+COMPANY = ("pruned", *CONTROLS, "sibling", "untrained", "chance")
 # What a measure says of one run against another.
 SAYS = ("nearer", "farther", "mixed", "tie", "nothing")
 
 
 def company(
-    results: "Results", twin: "Results | None" = None, *, measures: Sequence[str] | None = None, view: str | None = None
+    results: "Results",
+    controls: "Mapping[str, Results]" = MappingProxyType({}),
+    *,
+    measures: Sequence[str] | None = None,
+    view: str | None = None,
 ) -> pd.DataFrame:
     """What the pruned network and its company score against the dense one; those that are not stored are absent.
 
-    The twin is the run that was trained as long and lost no weight, the sibling a dense network of another seed,
-    chance the mean over pairs whose inputs are shuffled. Indexed by `who` (of `COMPANY`), measure, layer_index, level,
-    with the columns of `over_seeds` and `layer`. Siblings and untrained networks are compared with the dense network:
-    level 0.
+    `controls`: runs that were trained as long, by the names of `CONTROLS`. The sibling is a dense network of another
+    seed, chance the mean over pairs whose inputs are shuffled. Indexed by `who` (of `COMPANY`), measure, layer_index,
+    level, with the columns of `over_seeds` and `layer`. Siblings and untrained networks are compared with the dense
+    network: level 0.
     """
     by, parts = ["measure", "layer_index", "level"], {}
-    for who, run in (("pruned", results), ("twin", twin)):
-        if run is not None:
-            parts[who] = over_seeds(select(run, measures, view), by)
+    for who, run in {"pruned": results, **controls}.items():
+        parts[who] = over_seeds(select(run, measures, view), by)
     for who in ("sibling", "untrained"):
         if who in results.similarity["reference"].unique():
             scores = select(results, measures, view, who)

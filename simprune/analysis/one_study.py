@@ -1,5 +1,7 @@
 """What one study says: how accurate its networks stay, and how similar by each measure, layer by layer."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,15 +33,15 @@ DIP = 0.05
 # Accuracy -----------------------------------------------------------------------------------------------------
 
 
-def accuracy_by_level(results: "Results", twin: "Results | None" = None) -> pd.DataFrame:
-    """Density and accuracies of each level, and the twin's test accuracy: a `Range` in each cell."""
+def accuracy_by_level(results: "Results", controls: "Mapping[str, Results]" = MappingProxyType({})) -> pd.DataFrame:
+    """Density and accuracies of each level, and test accuracies of its controls, by name: a `Range` in each cell."""
     columns = {
         "density": densities(results),
         "test accuracy": ranges(accuracies(results)),
         "training accuracy": ranges(accuracies(results, "train_accuracy")),
     }
-    if twin is not None:
-        columns["test accuracy of the twin"] = ranges(accuracies(twin))
+    for who, run in controls.items():
+        columns[f"test accuracy, {who}"] = ranges(accuracies(run))
     return pd.DataFrame(columns)
 
 
@@ -48,6 +50,20 @@ def accuracy_lasts(results: "Results", tolerance: float = TOLERANCE) -> float:
     held = accuracies(results)
     near = (held["mean"] >= held["mean"].iloc[0] - tolerance).cummin()
     return float(held.loc[near, "density"].iloc[-1])
+
+
+def gained_by_training_on(twin: "Results") -> pd.Series | None:
+    """How far the dense network was from its end: what its twin gains by being trained for as long again.
+
+    `level` of the twin at which its further epochs are as many as the dense network's; `epochs`, how many further ones
+    that is; `gain` of test accuracy (0 … 1, mean over seeds). None if it is trained on for less.
+    """
+    experiment, held = twin.experiment, accuracies(twin)["mean"]
+    level = -(-experiment.epochs // experiment.retraining_epochs)
+    if level not in held.index:
+        return None
+    epochs = level * experiment.retraining_epochs
+    return pd.Series({"level": level, "epochs": epochs, "gain": held[level] - held[0]})
 
 
 def unfinished_gain(results: "Results") -> float | None:

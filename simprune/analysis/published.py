@@ -31,7 +31,8 @@ def profiles(studies: "Studies", twins: "Studies", density: float = 0.1, view: s
     """
     parts = []
     for name, results in studies.items():
-        table = company(results, twins.get(name), measures=["svcca"], view=view).drop("chance", errors="ignore")
+        twin = {"twin": twins[name]} if name in twins else {}
+        table = company(results, twin, measures=["svcca"], view=view).drop("chance", errors="ignore")
         table = table.reset_index().drop(columns=["measure", "density", "layer"], errors="ignore")
         here = (table["level"] == nearest_level(results, density)) | table["who"].isin(LEVEL_FREE)
         named = by_layer(table[here].set_index("layer_index", drop=False), results)

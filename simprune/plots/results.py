@@ -1,7 +1,8 @@
 """Figures of a results page, in the order in which they stand there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -65,10 +66,10 @@ ACCURACIES = (
 )
 
 
-def performance(results: "Results", twin: "Results | None" = None) -> Figure:
+def performance(results: "Results", controls: "Mapping[str, Results]" = MappingProxyType({})) -> Figure:
     """Accuracy on the test and the training images against density; dashed: the dense network's test accuracy.
 
-    The twin, which lost no weight, stands at the density that the pruned network has after as many epochs.
+    `controls`, of `notebook.controls`, stand at the density that the pruned network has after as many epochs.
     """
     table = results.performance
     with new_figure() as (figure, notes):
@@ -78,11 +79,11 @@ def performance(results: "Results", twin: "Results | None" = None) -> Figure:
             draw(axes, accuracy["density"], accuracy, colour, marker, words, notes)
             if column == "test_accuracy":
                 axes.axhline(accuracy["mean"].iloc[0], color=colour, linewidth=0.9, linestyle=DASHES)
-        if twin is not None:
-            accuracy = 100 * accuracies(twin)[["mean", "low", "high"]]
+        for who, run in controls.items():
+            accuracy = 100 * accuracies(run)[["mean", "low", "high"]]
             place = densities(results).reindex(accuracy.index)
-            colour, marker, _ = COMPANY_STYLES["twin"]
-            words = f"test images, {WHO_WORDS['twin']}"
+            colour, marker, _ = COMPANY_STYLES[who]
+            words = f"test images, {WHO_WORDS[who]}"
             draw(axes, place, accuracy.assign(ok=True), colour, marker, words, notes)
         density_axis(axes, table["density"])
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}\u00a0%"))
@@ -289,8 +290,8 @@ def measure_agreement(
 def company_by_density(company: pd.DataFrame) -> Figure:
     """Similarity to the dense network against density: a row for each layer, a column for each measure.
 
-    `company`: of `analysis.company`. Of the pruned network and of its twin, lines; of a dense network of another seed,
-    with its range over seeds, of the untrained one and of chance, levels.
+    `company`: of `analysis.company`. Of the pruned network and of its controls, lines; of a dense network of another
+    seed, with its range over seeds, of the untrained one and of chance, levels.
     """
     layers, measures = layers_in(company.reset_index()), _measures(company)
     pruned = company.loc["pruned"]
