@@ -8,6 +8,9 @@ device at each step. Both loops train a network with pruning masks, in turn in o
 neighbouring rounds, so that a machine whose speed drifts does not decide, and given in seconds on the clock and in
 seconds of all processors, which other programs disturb less. LeNet-5 is trained on the embedded images and
 the others, at half their width as in the profile `laptop`, on CIFAR-10.
+
+Beside them stands what is left to win on a CPU: the share of a step that its convolutions take, and how fast they are
+beside a product of two square float32 matrices, which is as fast as this processor multiplies.
 """
 
 import argparse
@@ -20,7 +23,9 @@ from simprune import data, models, pruning, training
 from simprune.data.batches import CROP_PADDING
 
 import torch  # isort: skip
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
 
@@ -62,6 +67,35 @@ def usual_loop(network, images: Images, recipe: training.Recipe, device: torch.d
         loss.backward()
         optimizer.step()
         _ = loss.item(), (output.argmax(1) == target).float().mean().item()
+
+
+SIDE, STEPS = 2048, 3
+
+
+def convolutions(network, dataset: data.Dataset, recipe: training.Recipe) -> dict[str, float]:
+    """The share of a training step on a CPU that its convolutions take, and their rate as a share of a product's."""
+    few = dataset.subset(STEPS * recipe.batch_size)
+
+    def step():
+        training.train(network, few, recipe, order_seed=0, augmentation_seed=0)
+
+    step()
+    with FlopCounterMode(display=False) as counter:
+        step()
+    operations = sum(flops for name, flops in counter.get_flop_counts()["Global"].items() if "conv" in str(name))
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        step()
+    taken = {event.key: event.self_cpu_time_total / 1e6 for event in profiled.key_averages()}
+    convolving = sum(seconds for name, seconds in taken.items() if "conv" in name)
+    matrix, rates = torch.randn(SIDE, SIDE), []
+    for _ in range(5):
+        clock = time.perf_counter()
+        matrix @ matrix
+        rates.append(2 * SIDE**3 / (time.perf_counter() - clock))
+    return {
+        "convolutions_of_step": round(convolving / sum(taken.values()), 2),
+        "convolutions_of_product": round(operations / convolving / statistics.median(rates), 2),
+    }
 
 
 CASES = {
@@ -109,6 +143,7 @@ def measure(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "workers": workers,
+        **({} if device.type == "cuda" else convolutions(network(), dataset, recipe)),
         "simprune_images_per_second": round(len(images) / statistics.median(clock for clock, _ in ours)),
         "usual_images_per_second": round(len(images) / statistics.median(clock for clock, _ in usual)),
         "ratio": [round(theirs[0] / own[0], 2) for theirs, own in zip(usual, ours, strict=True)],
