@@ -55,7 +55,7 @@ PROFILE_LINES: Mapping[str, tuple[str, Mapping]] = {
 PART_WORDS = {
     "measure": "the measure",
     "view": "the view",
-    "correction": "the number of inputs",
+    "correction": "the correction for chance",
     "interactions": "two of them together",
     "residual": "all three together",
 }
