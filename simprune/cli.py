@@ -62,18 +62,24 @@ def run(
     seeds: Annotated[str, typer.Option(help="One run per seed, e.g. 0,1,2.")] = "0",
     levels: Annotated[int | None, typer.Option(help="Pruning levels after the dense network.")] = None,
     rate: Annotated[float | None, typer.Option(help="Share of the surviving weights pruned at each level.")] = None,
-    criterion: Annotated[str, typer.Option(help="Which weights go: magnitude or random.")] = "magnitude",
+    criterion: Annotated[
+        str, typer.Option(help="Which weights go: magnitude, random, or none (a twin).")
+    ] = "magnitude",
     scope: Annotated[str, typer.Option(help="global or layerwise.")] = "global",
-    retraining: Annotated[str, typer.Option(help="What follows pruning, e.g. lr_rewind.")] = "lr_rewind",
+    retraining: Annotated[
+        str, typer.Option(help="What follows pruning, e.g. lr_rewind; see simprune list.")
+    ] = "lr_rewind",
     rewind_step: Annotated[int | None, typer.Option(help="Step that weight_rewind goes back to.")] = None,
     one_shot: Annotated[bool, typer.Option("--one-shot", help="Each level prunes the dense network at once.")] = False,
     keep_output: Annotated[bool, typer.Option("--keep-output", help="Leave the output layer whole.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images, dense.")] = None,
-    retraining_epochs: Annotated[int | None, typer.Option(help="Those at each level (default: as many).")] = None,
+    retraining_epochs: Annotated[
+        int | None, typer.Option(help="Those at each level (default: as many; overnight: half).")
+    ] = None,
     width: Annotated[float | None, typer.Option(help="Factor on the channels of convolutional layers.")] = None,
     train_size: Annotated[str | None, typer.Option(help="Number of training images, or all.")] = None,
     batch_size: Annotated[int, typer.Option(help="Images per step.")] = 128,
-    learning_rate: Annotated[float | None, typer.Option(help="The first learning rate.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The greatest learning rate.")] = None,
     momentum: Annotated[float, typer.Option(help="Momentum of the gradient descent.")] = 0.9,
     weight_decay: Annotated[float | None, typer.Option(help="Weight decay.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Learning-rate schedule: step, cosine or linear.")] = None,
@@ -177,6 +183,7 @@ def list_(store: Store = None) -> None:
     from simprune.experiment import PROFILES
     from simprune.measures import MEASURES
     from simprune.models import ARCHITECTURES
+    from simprune.retraining import RETRAINING
     from simprune.store import Store as ResultStore
 
     stored: dict[str, list[tuple[str, str]]] = {}
@@ -191,6 +198,7 @@ def list_(store: Store = None) -> None:
             ("folder:PATH", "one's own images"),
         ],
         "Profiles": [(name, item["title"]) for name, item in PROFILES.items()],
+        "Retraining": [(name, item.title) for name, item in RETRAINING.items()],
         "Measures": [(name, f"{item.title} ({item.kind})") for name, item in MEASURES.items()],
         **(stored or {"Results": [("none", "simprune run makes some")]}),
     }.items():
