@@ -62,19 +62,15 @@ def run(
     seeds: Annotated[str, typer.Option(help="One run per seed, e.g. 0,1,2.")] = "0",
     levels: Annotated[int | None, typer.Option(help="Pruning levels after the dense network.")] = None,
     rate: Annotated[float | None, typer.Option(help="Share of the surviving weights pruned at each level.")] = None,
-    criterion: Annotated[
-        str, typer.Option(help="Which weights go: magnitude, random, or none (a twin).")
-    ] = "magnitude",
+    criterion: Annotated[str, typer.Option(help="Which weights go: magnitude, random or none (twin).")] = "magnitude",
     scope: Annotated[str, typer.Option(help="global or layerwise.")] = "global",
-    retraining: Annotated[
-        str, typer.Option(help="What follows pruning, e.g. lr_rewind; see simprune list.")
-    ] = "lr_rewind",
+    retraining: Annotated[str, typer.Option(help="What follows pruning; see simprune list.")] = "lr_rewind",
     rewind_step: Annotated[int | None, typer.Option(help="Step that weight_rewind goes back to.")] = None,
     one_shot: Annotated[bool, typer.Option("--one-shot", help="Each level prunes the dense network at once.")] = False,
     keep_output: Annotated[bool, typer.Option("--keep-output", help="Leave the output layer whole.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images, dense.")] = None,
     retraining_epochs: Annotated[
-        int | None, typer.Option(help="Those at each level (default: as many; overnight: half).")
+        int | None, typer.Option(help="Those at each level (overnight: half as many).")
     ] = None,
     width: Annotated[float | None, typer.Option(help="Factor on the channels of convolutional layers.")] = None,
     train_size: Annotated[str | None, typer.Option(help="Number of training images, or all.")] = None,
