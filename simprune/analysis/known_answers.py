@@ -279,6 +279,12 @@ def removal(results: "Results", held: "Results") -> pd.DataFrame:
     return found.assign(chance=0.5)[COLUMNS]
 
 
+def removals(runs: "Mapping[str, Mapping[str, Results]]") -> pd.DataFrame:
+    """`removal` of every study, with a column `study`. `runs`: study → its results by "pruned" and "held"."""
+    tables = {study: removal(run["pruned"], run["held"]) for study, run in runs.items()}
+    return pd.concat(tables, names=["study"]).reset_index("study").reset_index(drop=True)
+
+
 # Bands ----------------------------------------------------------------------------------------------------------
 
 
