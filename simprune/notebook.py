@@ -212,8 +212,10 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
     `changes`: fields of its experiment, e.g. `criterion="none"` for the twin. Only results that were made from the
     same data count, with those seeds that both have.
     """
-    if changes.get("criterion") == "none" and RETRAINING[results.experiment.retraining].donor:
-        changes = {"retraining": "lr_rewind"} | changes  # the twin of the run that gave the masks
+    if changes.get("criterion") == "none":
+        changes = {"scope": "global"} | changes  # where nothing goes there is no other
+        if RETRAINING[results.experiment.retraining].donor:
+            changes = {"retraining": "lr_rewind"} | changes  # the twin of the run that gave the masks
     experiment = results.experiment.replace(**changes)
     seeds = [seed for seed in stored_seeds(experiment, store) if seed in results.experiment.seeds]
     if not seeds:

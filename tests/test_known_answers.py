@@ -197,6 +197,8 @@ def test_of_two_networks_that_differ_in_the_loss_of_weights_the_one_that_lost_th
     assert (rows["score"] == 1).all() and (rows["counted"] == planted.LEVELS).all()
     assert (known_answers.removal(held, study())["score"] == 0).all()
     assert (known_answers.removal(held, held)["score"] == rows["chance"]).all()
+    both = known_answers.removals({"one": {"pruned": study(), "held": held}, "two": {"pruned": held, "held": study()}})
+    assert both.groupby("study")["score"].agg(["min", "max"]).to_numpy().tolist() == [[1, 1], [0, 0]]
 
 
 # Bands --------------------------------------------------------------------------------------------------------------

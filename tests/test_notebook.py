@@ -140,6 +140,19 @@ def test_a_control_stands_beside_the_seeds_that_both_have(tmp_path):
     assert notebook.beside(results, measures=["ridge_r2"]) is None
 
 
+def test_controls_are_those_of_the_run_that_gave_the_masks():
+    pruned = Experiment("lenet5", "fashion_mnist", profile="overnight")
+    found = notebook.controls(load(pruned))
+    assert {name: (run.experiment.criterion, run.experiment.retraining) for name, run in found.items()} == {
+        "twin": ("none", "lr_rewind"),
+        "held": ("magnitude", "held"),
+        "regrown": ("magnitude", "regrown"),
+    }
+    layerwise = notebook.controls(load(pruned.replace(scope="layerwise")))
+    assert set(layerwise) == {"twin", "held"} and layerwise["twin"].experiment == found["twin"].experiment
+    assert set(notebook.controls(load(pruned.replace(retraining="held")))) == {"twin"}
+
+
 def test_the_studies_of_the_book_are_those_that_are_stored(tmp_path):
     found = notebook.studies(store=tmp_path)
     assert {"LeNet-5 on Fashion-MNIST", "LeNet-5 on MNIST"} <= set(found)
