@@ -54,18 +54,23 @@ def check_parameters(**given: Any) -> None:
 
 
 def _experiment(name: str, fields: object, given: Sequence[str] = ()) -> None:
-    """Fields of an experiment as a dictionary; those `given` are the page's to say."""
+    """Fields that make an experiment, as a dictionary; those `given` are the page's to say."""
+    _fields(name, fields, given)
+    Experiment(**fields)
+
+
+def _fields(name: str, fields: object, given: Sequence[str]) -> None:
+    """Fields of an experiment as a dictionary, by their names; whether they go together is for `Experiment` to say."""
     if not isinstance(fields, Mapping):
         raise InputError(f"{name}: {shown(fields)} is not a dictionary of fields, as {{'levels': 3}}")
     for field in fields:
         known = [known.name for known in dataclasses.fields(Experiment) if known.name not in given]
         check_parameters(**({field: fields[field]} if check_choice(name, field, known) in CHECKS else {}))
-    Experiment(**fields)
 
 
 def _others(name: str, fields: object) -> None:
     """Fields of a study that its page has no parameter for."""
-    _experiment(name, fields, given=_OF_A_STUDY)
+    _fields(name, fields, given=_OF_A_STUDY)
     if fields.get("criterion") == "none":
         raise InputError(
             f"{name}: criterion 'none' prunes nothing; the page of the pruned network shows it as the twin"

@@ -140,6 +140,13 @@ def test_a_control_stands_beside_the_seeds_that_both_have(tmp_path):
     assert notebook.beside(results, measures=["ridge_r2"]) is None
 
 
+def test_fields_of_a_study_are_judged_with_its_architecture(tmp_path):
+    """LeNet-5, which an experiment has where none is named, has one width."""
+    notebook.check_parameters(others={"width": 0.5})
+    with pytest.raises(InputError, match="width: lenet5 has one width only"):
+        notebook.study("lenet5", "mnist", profile="paper", width=0.5, store=tmp_path)
+
+
 def test_controls_are_those_of_the_run_that_gave_the_masks():
     pruned = Experiment("lenet5", "fashion_mnist", profile="overnight")
     found = notebook.controls(load(pruned))
