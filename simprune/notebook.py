@@ -233,6 +233,14 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
     return _remembered(found) if same else None
 
 
+def beside_each(
+    results: Mapping[str, Results], store: str | PathLike | None = None, **changes: Any
+) -> dict[str, Results]:
+    """`beside` of each of several studies, by the same names; those that have none are absent."""
+    found = {name: beside(those, store, **changes) for name, those in results.items()}
+    return {name: run for name, run in found.items() if run is not None}
+
+
 def controls(results: Results, store: str | PathLike | None = None) -> dict[str, Results]:
     """The stored controls of a pruned run, by the names of `analysis.CONTROLS`; what is not stored is absent.
 

@@ -130,8 +130,8 @@ STYLES |= {
 # Who stands beside the pruned network: colour, marker, dashes.
 COMPANY_STYLES = {
     "twin": ("#1a1a1a", "*", "-"),
-    "held": ("#7b3294", "s", "-"),
-    "regrown": ("#1b7837", "^", "-"),
+    "held": ("#f2b705", "D", "-"),
+    "regrown": ("#4d4d4d", "s", "-"),
     "sibling": ("#a98300", "", DASHES),
     "untrained": ("#7a7a7a", "", DOTS),
     "chance": ("#b3b3b3", "", (0, (6, 2, 1, 2))),
