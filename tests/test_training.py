@@ -335,3 +335,36 @@ def test_on_cuda_the_host_does_not_wait_for_each_step(tiny, augmentation):
             torch.cuda.set_sync_debug_mode("default")
         waits.append(sum("synchroniz" in str(warning.message) for warning in said))
     assert waits[0] == waits[1]
+
+
+@needs_cuda
+@pytest.mark.parametrize("kind", ["vgg", "lenet5"])
+def test_on_cuda_recorded_passes_train_as_those_launched_one_by_one(tiny, kind, monkeypatch):
+    """Batches, the smaller last one, batch norm's statistics and held weights are those of the plain loop."""
+    build, dataset = {"vgg": vgg, "lenet5": lenet}[kind], tiny.subset(330).to("cuda")
+    recipe = dataclasses.replace(RECIPE, epochs=3, augmentation="crop", nesterov=True)
+    networks, recordings, record = [], [], training._recorded
+    for make in (record, lambda *_: None):
+        monkeypatch.setattr(training, "_recorded", lambda *a, make=make: recordings.append(make(*a)) or recordings[-1])
+        network = build().to("cuda")
+        name, weight = next(iter(network.named_parameters()))
+        free = {name: weight.detach() > 0}
+        train(network, dataset, recipe, order_seed=0, augmentation_seed=0, trainable=free, arithmetic=training.PLAIN)
+        networks.append(network)
+    assert recordings[0] is not None and recordings[1] is None
+    for (name, one), other in zip(networks[0].state_dict().items(), networks[1].state_dict().values(), strict=True):
+        assert torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-4), name
+
+
+@needs_cuda
+def test_on_cuda_a_network_that_cannot_be_recorded_is_trained_all_the_same(tiny):
+    class Choosing(nn.Module):
+        def forward(self, pixels):
+            return pixels if pixels.mean().item() > 0 else -pixels
+
+    torch.manual_seed(0)
+    network = nn.Sequential(Choosing(), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(784, 10)).to("cuda")
+    dataset = tiny.to("cuda")
+    before = evaluate(network, dataset.train_images, dataset.train_labels, dataset)
+    train(network, dataset, dataclasses.replace(RECIPE, epochs=3), order_seed=0, augmentation_seed=0)
+    assert evaluate(network, dataset.train_images, dataset.train_labels, dataset)[0] < before[0]
