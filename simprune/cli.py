@@ -70,7 +70,7 @@ def run(
     keep_output: Annotated[bool, typer.Option("--keep-output", help="Leave the output layer whole.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images, dense.")] = None,
     retraining_epochs: Annotated[
-        int | None, typer.Option(help="Those at each level (overnight: half as many).")
+        int | None, typer.Option(help="Those at each level (laptop, overnight: half as many).")
     ] = None,
     width: Annotated[float | None, typer.Option(help="Factor on the channels of convolutional layers.")] = None,
     train_size: Annotated[str | None, typer.Option(help="Number of training images, or all.")] = None,

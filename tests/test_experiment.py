@@ -32,9 +32,10 @@ def test_the_paper_profile_prunes_twelve_times_to_below_seven_percent():
     assert experiment.train_size == "all" and experiment.width == 1
 
 
-def test_the_overnight_profile_ends_its_schedule_and_halves_it_at_each_level():
-    experiment = Experiment("vgg", "cifar10", profile="overnight")
-    assert (experiment.schedule, experiment.nesterov, experiment.width) == ("linear", True, 1)
+@pytest.mark.parametrize(("profile", "width"), [("laptop", 0.5), ("overnight", 1)])
+def test_the_profiles_for_a_cpu_end_their_schedule_and_halve_it_at_each_level(profile, width):
+    experiment = Experiment("vgg", "cifar10", profile=profile)
+    assert (experiment.schedule, experiment.nesterov, experiment.width) == ("linear", True, width)
     assert [round((1 - experiment.rate) ** level, 3) for level in range(1, experiment.levels + 1)] == [
         round(0.8**level, 3) for level in (3, 6, 9, 12)
     ]
@@ -53,7 +54,7 @@ def test_an_architecture_of_one_width_has_that_in_every_profile(profile, monkeyp
 def test_new_fields_leave_the_keys_of_experiments_that_do_not_use_them():
     """These names are those of results that were shipped before there were such fields."""
     assert Experiment("lenet5", "fashion_mnist", profile="paper").key == "1259edacf7a4"
-    assert Experiment("vgg", "cifar10", profile="laptop").key == "21a36d38c1f5"
+    assert Experiment("vgg", "cifar10", profile="laptop").key == "1f4862a345e8"
     for change in ({"nesterov": True}, {"retraining_epochs": 3}, {"schedule": "linear"}):
         assert Experiment("lenet5", "fashion_mnist", profile="paper", **change).key != "1259edacf7a4"
 

@@ -15,8 +15,8 @@ THREADS = 2
 # What a run may take, with room: memory in MB, time in minutes. A run that is retried gets more of both.
 NEEDS = {
     "quick": {"mem_mb": 2_000, "runtime": 30, "gpu": 0},
-    "laptop": {"mem_mb": 6_000, "runtime": 240, "gpu": 0},
-    "overnight": {"mem_mb": 8_000, "runtime": 960, "gpu": 0},
+    "laptop": {"mem_mb": 14_000, "runtime": 240, "gpu": 0},
+    "overnight": {"mem_mb": 16_000, "runtime": 960, "gpu": 0},
     "paper": {"mem_mb": 16_000, "runtime": 120, "gpu": 1},
 }
 NEEDS_OF_LENET5_PAPER = {"mem_mb": 8_000, "runtime": 600, "gpu": 0}
