@@ -208,6 +208,10 @@ def test_figures_are_drawn_of_all_networks_and_of_layers_where_nothing_is_said()
     assert figure.axes[0].get_ylim() == (4, 0)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no measure says anything"]
     assert HATCHED.get_label() == HOLLOW  # the mark that other figures share says the same as before
+    deep = pd.concat([table, table.assign(layer_index=table["layer_index"] + 7)])  # names of many layers take room
+    for panel, beside in ((table, 3), (deep, 2)):
+        places = [axis.get_subplotspec() for axis in drawn.footprint(dict.fromkeys("abc", panel)).axes[:3]]
+        assert len({place.colspan.start for place in places if place.rowspan.start == 0}) == beside
     figure = drawn.sign_agreement(fx.agreement_by_size({"a study": fx.effects(runs)}))
     assert figure.axes[0].get_ylim()[0] < 0.5
 

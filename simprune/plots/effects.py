@@ -84,6 +84,9 @@ def _mark(network: str) -> Line2D:
     return Line2D([], [], linestyle="", marker=look.marker, label=NETWORK_WORDS[network], **style)
 
 
+LAYERS_ACROSS = 28  # that panels in one row have together, at most: wider ones stand below each other
+
+
 def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", nearer: str = "twin") -> Figure:
     """Layers × densities: how many measures, all seeds agreeing, put which network farther from the dense one.
 
@@ -91,10 +94,15 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
     its own weights, in per cent, that the layer has left, or the last one before it that has weights. Grey: no measure
     says anything.
     """
-    rows = max(table["level"].nunique() for table in panels.values())
-    with new_figure(WIDTH, 1.5 + 0.24 * rows) as (figure, _):
-        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axis, (heading, table) in zip(axes, panels.items(), strict=True):
+    steps = max(table["level"].nunique() for table in panels.values())
+    layers = max(table["layer_index"].nunique() for table in panels.values())
+    beside = min(len(panels), max(1, LAYERS_ACROSS // layers))
+    rows = -(-len(panels) // beside)
+    with new_figure(WIDTH, 0.5 + rows * (1 + 0.24 * steps)) as (figure, _):
+        grid = figure.subplots(rows, beside, sharey="row", squeeze=False)
+        for axis in grid.flat[len(panels) :]:
+            axis.set_visible(False)
+        for axis, (heading, table) in zip(grid.flat, panels.items(), strict=False):
             said = table["farther"] + table["nearer"]
             table = table.assign(share=((table["farther"] - table["nearer"]) / said.where(said > 0)))
             share = table.pivot(index="level", columns="layer_index", values="share")
@@ -119,8 +127,9 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
             )
             axis.tick_params(length=0)
             axis.set_title(heading, loc="left")
-        axes[0].set_ylabel("weights left")
-        bar = figure.colorbar(mesh, ax=list(axes), location="bottom", shrink=0.9, aspect=40, pad=0.02)
+        for axis in grid[:, 0]:
+            axis.set_ylabel("weights left")
+        bar = figure.colorbar(mesh, ax=list(grid.flat), location="bottom", shrink=0.9, aspect=40, pad=0.02)
         bar.set_ticks(
             [-1, 0, 1], labels=[f"all: the {nearer} is farther", "split", f"all: the {farther} one is farther"]
         )
