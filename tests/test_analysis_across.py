@@ -148,6 +148,12 @@ def test_the_first_layer_to_turn_is_that_of_most_measures_at_the_first_level_whe
     assert (turn["level"], turn["layer"], turn["depth"]) == (1, "fc1_relu", pytest.approx(4 / 6))
 
 
+def test_of_layers_that_turn_at_once_that_of_the_greatest_share_of_measures_is_the_first():
+    counts = pd.DataFrame({"level": 1, "layer": list("abc"), "layer_index": range(3)})
+    turn = analysis.first_to_turn(counts.assign(farther=[5, 13, 0], nearer=[0, 5, 9]))
+    assert (turn["layer"], turn["depth"]) == ("a", 0)
+
+
 def test_findings_hold_where_they_were_planted_and_nothing_is_said_of_a_twin_that_is_not_there():
     found = holds(study())
     assert found[["trained", "accurate", "extremes", "split", "between", "output_stays"]].all()

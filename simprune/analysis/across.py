@@ -81,13 +81,14 @@ def pair_agreement(studies: Studies, measures: tuple[str, ...] = PAPER_MEASURES)
 def first_to_turn(counts: pd.DataFrame) -> pd.Series | None:
     """The row where most measures first put a network farther away, with its `depth` (0 first … 1 last); None: nowhere.
 
-    `counts`: rows of `effects.verdicts` of one effect and view. Of several layers at a level, that of most measures.
+    `counts`: rows of `effects.verdicts` of one effect and view. Of several layers at a level, that of the greatest
+    share of measures, since not all have a score in every layer.
     """
     turned = counts[counts["farther"] > counts["nearer"]]
     if turned.empty:
         return None
     first = turned[turned["level"] == turned["level"].min()]
-    first = first.loc[(first["farther"] - first["nearer"]).idxmax()]
+    first = first.loc[(first["farther"] / (first["farther"] + first["nearer"])).idxmax()]
     return pd.concat([first, pd.Series({"depth": first["layer_index"] / max(counts["layer_index"].max(), 1)})])
 
 
