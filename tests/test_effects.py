@@ -120,6 +120,14 @@ def test_an_answer_that_seeds_dispute_has_not_turned_round():
     assert not fx.turned_round(before, after)["turned"].any()
 
 
+def test_beside_its_twin_a_pruned_network_is_counted_layer_by_layer_at_one_level_also_without_siblings():
+    pruned, twin = run(lambda level, layer, *_: 0.6 + 0.1 * (layer == 0)), constant(0.65)
+    pruned.similarity = pruned.similarity[pruned.similarity["reference"] == "dense"]
+    counts = fx.beside_twin(pruned, twin, 2)
+    assert counts.index[0] == "conv1_relu" and counts.loc["conv1_relu"].tolist() == [0, len(NAMES), 0, 0]
+    assert (counts["farther"].iloc[1:] == len(NAMES)).all()
+
+
 def test_scores_that_are_not_ok_say_nothing():
     pruned = constant(0.6)
     bad = (pruned.similarity["measure"] == "mean_cca") & (pruned.similarity["layer_index"] == 0)

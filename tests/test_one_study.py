@@ -186,34 +186,6 @@ def test_a_pruned_network_is_nearer_than_a_sibling_until_its_score_first_falls_b
     assert analysis.nearer_than_sibling(sound, ["nbs"]).empty
 
 
-def against(value_of, seeds=(0, 1)):
-    """What the scores of a run say against another whose scores are these functions of seed and layer index lower."""
-    one, other = (synthetic.results(seeds=seeds, levels=1, measures=("nbs", "gulp")) for _ in range(2))
-    for made_up in (one, other):
-        made_up.similarity["status"], made_up.similarity["value"] = "ok", 0.5
-    lower = [value_of(*place) for place in zip(other.similarity["seed"], other.similarity["layer_index"], strict=True)]
-    other.similarity["value"] = 0.5 - np.array(lower)
-    return one, other
-
-
-def test_one_run_is_nearer_than_another_where_all_seeds_say_so_and_a_distance_is_turned():
-    one, other = against(lambda seed, layer: [0.1, -0.1, 0, 0.1 if seed else -0.1][min(layer, 3)])
-    table = analysis.against(one, other)
-    assert list(table.loc["nbs"]["says"].iloc[:4]) == ["nearer", "farther", "tie", "mixed"]
-    assert list(table.loc["gulp"]["says"].iloc[:4]) == ["farther", "nearer", "tie", "mixed"]
-    assert table.loc[("nbs", 0, 1), "mean"] == pytest.approx(0.1)
-    other.similarity.loc[other.similarity["layer_index"] == 0, "status"] = "degenerate"
-    counts = analysis.says_at(analysis.against(one, other), 1)
-    assert counts.loc["conv1_relu", "nothing"] == 2 and counts.loc["pool1", ["nearer", "farther"]].tolist() == [1, 1]
-
-
-def test_differences_are_taken_over_the_seeds_that_both_runs_have():
-    one, other = against(lambda seed, layer: 0.1 * seed, seeds=(0, 1, 2))
-    other.similarity = other.similarity[other.similarity["seed"] > 0]
-    table = analysis.against(one, other)
-    assert np.allclose(table.loc["nbs"][["low", "high"]], [[0.1, 0.2]])
-
-
 def test_company_at_a_density_is_a_range_for_each_of_it(sound):
     table = analysis.company_at(analysis.company(sound, measures=["nbs"]), 0.5)
     assert list(table.columns) == ["pruned", "sibling", "untrained"] and table.index.names == ["measure", "layer"]

@@ -33,13 +33,10 @@ from simprune.analysis.conclusions import (
 from simprune.analysis.controls import (
     COMPANY,
     CONTROLS,
-    SAYS,
-    against,
     by_layer,
     company,
     company_at,
     nearer_than_sibling,
-    says_at,
 )
 from simprune.analysis.one_study import (
     CHANGED,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.analysis.scores import diagnostic, is_ok
+from simprune.analysis.scores import diagnostic
 from simprune.analysis.summaries import layers_in, over_seeds, ranges, select
 from simprune.measures import MEASURES
 
@@ -20,8 +20,6 @@ CONTROLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 # Who is compared with the dense network, in the order of figures and tables.
 COMPANY = ("pruned", *CONTROLS, "sibling", "untrained", "chance")
-# What a measure says of one run against another.
-SAYS = ("nearer", "farther", "mixed", "tie", "nothing")
 
 
 def company(
@@ -53,29 +51,6 @@ def company(
             parts["chance"] = over_seeds(nulls[here].drop(columns="status", errors="ignore"), by, "null")
     table = pd.concat(parts, names=["who"])
     return table.assign(layer=table.index.get_level_values("layer_index").map(layers_in(results.similarity)))
-
-
-def against(
-    results: "Results", other: "Results", *, measures: Sequence[str] | None = None, view: str | None = None
-) -> pd.DataFrame:
-    """How much nearer to the dense network one run is than another, over the seeds that both have.
-
-    Both are compared with the same dense network, so that differences are taken seed by seed; above 0 the first is
-    nearer, also by a distance. Indexed by measure, layer_index, level (above 0), with the columns of `over_seeds` and
-    `says`: "nearer" or "farther" where all seeds do, "mixed" where they differ, "tie", or "nothing" where a status is
-    not ok.
-    """
-    keys = ["seed", "measure", "layer_index", "level"]
-    both = select(results, measures, view).merge(select(other, measures, view)[[*keys, "value", "status"]], on=keys)
-    sign = both["measure"].map({name: -1 if entry.is_distance else 1 for name, entry in MEASURES.items()})
-    sound = is_ok(both["status_x"]) & is_ok(both["status_y"])
-    both = both.assign(value=sign * (both["value_x"] - both["value_y"]), status=sound.map({True: "ok", False: "no"}))
-    table = over_seeds(both[both["level"] > 0], keys[1:])
-    says = pd.Series("mixed", table.index)
-    says[table["low"] > 0], says[table["high"] < 0] = "nearer", "farther"
-    says[(table["low"] == 0) & (table["high"] == 0)] = "tie"
-    layers = table.index.get_level_values("layer_index").map(layers_in(results.similarity))
-    return table.assign(says=says.where(table["ok"], "nothing"), layer=layers)
 
 
 def nearer_than_sibling(
@@ -118,14 +93,6 @@ def company_at(table: pd.DataFrame, density: float) -> pd.DataFrame:
     layers = layers_in(table.reset_index())
     at = pd.DataFrame(columns).rename(index=layers, level="layer_index").rename_axis(columns="who")
     return at.rename_axis(index={"layer_index": "layer"})
-
-
-def says_at(table: pd.DataFrame, level: int) -> pd.DataFrame:
-    """How many measures of `against` say what of each layer (rows), and how many say nothing, at one level."""
-    at = table.xs(level, level="level")
-    counts = at.groupby(["layer_index", "says"]).size().unstack(fill_value=0)
-    names = at.groupby("layer_index")["layer"].first()
-    return counts.reindex(columns=SAYS, fill_value=0).rename(index=names).rename_axis(index="layer", columns=None)
 
 
 def by_layer(table: pd.DataFrame, results: "Results") -> pd.DataFrame:

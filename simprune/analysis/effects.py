@@ -122,6 +122,12 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return told.groupby(level=["effect", *PLACE]).sum().reset_index()
 
 
+def beside_twin(pruned: "Results", twin: "Results", level: int) -> pd.DataFrame:
+    """Counts of `verdicts` of a pruned network and its twin at one level, by layer; both results are of one view."""
+    told = verdicts(effects({"pruned": pruned, "twin": twin}, ("pruning",)))
+    return told[told["level"] == level].set_index("layer")[["farther", "nearer", "mixed", "tied"]]
+
+
 def who_is_farther(counts: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     """The counts among the columns of a table, named by which of the two networks is the farther."""
     said = {"farther": f"{first} farther", "nearer": f"{second} farther", "mixed": "seeds differ", "tied": "the same"}
