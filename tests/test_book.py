@@ -302,17 +302,18 @@ def test_the_page_on_the_experiment_has_the_sizes_and_the_recipe_of_the_package(
     ):
         assert line in page, line
     lenet5, vgg, resnet20 = (Experiment(name, "cifar10") for name in ("lenet5", "vgg", "resnet20"))
-    overnight = Experiment("vgg", "cifar10", profile="overnight")
+    laptop, overnight = (Experiment("vgg", "cifar10", profile=profile) for profile in ("laptop", "overnight"))
+    assert laptop.learning_rate == overnight.learning_rate and laptop.weight_decay == overnight.weight_decay
     assert (
         f"Momentum is {vgg.momentum:g} and a batch has {vgg.batch_size} images. The greatest learning rate is "
-        f"{lenet5.learning_rate:g} for LeNet-5 and {vgg.learning_rate:g} for the other architectures, in `overnight` "
-        f"{overnight.learning_rate:g}; weight decay is {vgg.weight_decay:g}, for ResNet-20 outside `overnight` "
-        f"{resnet20.weight_decay:g}." in page
+        f"{lenet5.learning_rate:g} for LeNet-5 and {vgg.learning_rate:g} for the other architectures, "
+        f"{overnight.learning_rate:g} in `laptop` and `overnight`; weight decay is {vgg.weight_decay:g}, for ResNet-20 in "
+        f"`quick` and `paper` {resnet20.weight_decay:g}." in page
     )
     assert Experiment("lenet5", "mnist", profile="overnight").learning_rate == lenet5.learning_rate
     for profile in PROFILES:
         experiment = Experiment("vgg", "cifar10", profile=profile)
-        half = 2 if profile == "overnight" else 1
+        half = 2 if profile in ("laptop", "overnight") else 1
         assert experiment.retraining_epochs * half == experiment.epochs
         assert (experiment.schedule, experiment.nesterov) == (("linear", True) if half == 2 else ("step", False))
     assert (lenet5.weight_decay, resnet20.learning_rate) == (vgg.weight_decay, vgg.learning_rate)
