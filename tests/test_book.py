@@ -307,8 +307,8 @@ def test_the_page_on_the_experiment_has_the_sizes_and_the_recipe_of_the_package(
     assert (
         f"Momentum is {vgg.momentum:g} and a batch has {vgg.batch_size} images. The greatest learning rate is "
         f"{lenet5.learning_rate:g} for LeNet-5 and {vgg.learning_rate:g} for the other architectures, "
-        f"{overnight.learning_rate:g} in `laptop` and `overnight`; weight decay is {vgg.weight_decay:g}, for ResNet-20 in "
-        f"`quick` and `paper` {resnet20.weight_decay:g}." in page
+        f"{overnight.learning_rate:g} in `laptop` and `overnight`; weight decay is {vgg.weight_decay:g}, for ResNet-20 "
+        f"in `quick` and `paper` {resnet20.weight_decay:g}." in page
     )
     assert Experiment("lenet5", "mnist", profile="overnight").learning_rate == lenet5.learning_rate
     for profile in PROFILES:
