@@ -203,7 +203,7 @@ def _recorded(network: nn.Module, dataset: Dataset, size: int, arithmetic: Arith
     pixels = normalise(dataset.train_images[:size], dataset.mean, dataset.std)
     try:
         return _Recorded(network, pixels, dataset.train_labels[:size], arithmetic)
-    except RuntimeError:  # somebody's own network may do what can't be recorded, as decide by what it computes
+    except RuntimeError:  # somebody's own network may do what can't be recorded, such as branch on a value
         network.zero_grad(set_to_none=True)
         return None
 

@@ -54,6 +54,8 @@ def test_an_architecture_of_one_width_has_that_in_every_profile(profile, monkeyp
 def test_new_fields_leave_the_keys_of_experiments_that_do_not_use_them():
     """These names are those of results that were shipped before there were such fields."""
     assert Experiment("lenet5", "fashion_mnist", profile="paper").key == "1259edacf7a4"
+    before = {"levels": 10, "rate": 0.2, "schedule": "step", "nesterov": False, "epochs": 8, "retraining_epochs": 8}
+    assert Experiment("vgg", "cifar10", profile="laptop", **before).key == "21a36d38c1f5"
     assert Experiment("vgg", "cifar10", profile="laptop").key == "1f4862a345e8"
     for change in ({"nesterov": True}, {"retraining_epochs": 3}, {"schedule": "linear"}):
         assert Experiment("lenet5", "fashion_mnist", profile="paper", **change).key != "1259edacf7a4"
