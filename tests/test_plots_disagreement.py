@@ -135,6 +135,9 @@ def test_a_turn_is_a_density_or_a_dash_or_a_cross():
     axes = plots.turns_map({"A": table}).axes[0]
     assert [text.get_text() for text in axes.texts] == ["80", "–", "11"]  # mean CCA stands first, as in the registry
     assert len([line for line in axes.lines if line.get_marker() == "x"]) == 1
+    wide = pd.DataFrame(0.0, index=["nbs"], columns=[f"conv{number}_relu" for number in range(13)])
+    places = [axes.get_subplotspec() for axes in plots.turns_map({"A": table, "B": wide, "C": wide}).axes[:3]]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [(0, 0), (0, 1), (1, 0)]
 
 
 def test_the_guide_fills_what_ties_with_the_best():

@@ -138,6 +138,15 @@ COMPANY_STYLES = {
 }
 
 
+LAYERS_ACROSS = 28  # that panels in one row have together, at most
+
+
+def panel_grid(layers: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of a grid of panels with so many layers each; where they are many, fewer stand side by side."""
+    beside = min(len(layers), max(1, LAYERS_ACROSS // max(layers)))
+    return -(-len(layers) // beside), beside
+
+
 @contextmanager
 def new_figure(width: float = WIDTH, height: float = 3.6) -> Iterator[tuple[Figure, set[str]]]:
     """A figure in the book's style, and the set of the marks that need explaining, which drawing fills.

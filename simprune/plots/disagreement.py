@@ -29,6 +29,7 @@ from simprune.plots.common import (
     Style,
     layer_axis,
     new_figure,
+    panel_grid,
 )
 from simprune.tables import PER_CENT, TEST_WORDS, WHO_WORDS, percent, score2, title
 
@@ -390,15 +391,17 @@ def turns_map(panels: Mapping[str, pd.DataFrame]) -> Figure:
     `panels`: study → `analysis.known_answers.turns`. Darker is earlier; cross: no score.
     """
     order = [name for name in MEASURES if any(name in table.index for table in panels.values())]
-    widths = [table.shape[1] for table in panels.values()]
-    with new_figure(height=0.2 * len(order) + 1.6) as (figure, notes):
-        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=widths)[0]
-        for axes, (study, table) in zip(grid, panels.items(), strict=True):
+    rows, beside = panel_grid([table.shape[1] for table in panels.values()])
+    with new_figure(height=rows * (0.2 * len(order) + 1.2) + 0.4) as (figure, notes):
+        grid = figure.subplots(rows, beside, sharey="row", squeeze=False)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        for axes, (study, table) in zip(grid.flat, panels.items(), strict=False):
             table = table.reindex(order)
             axes.pcolormesh(table.to_numpy(float), cmap=TURN_MAP, vmin=0, vmax=1, edgecolors="white", linewidth=0.6)
             _cells(axes, table, lambda share: f"{100 * share:.0f}" if share else "–", notes, dark=0.6)
             axes.set_xticks(np.arange(table.shape[1]) + 0.5, [n.removesuffix("_relu") for n in table], rotation=90)
-            axes.set_title(study.replace(" on ", " on\n"), loc="left")
+            axes.set_title(study, loc="left")
         if notes:
             figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
     return figure

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter
 
 from simprune.measures import MEASURES
-from simprune.plots.common import WIDTH, Style, new_figure
+from simprune.plots.common import WIDTH, Style, new_figure, panel_grid
 
 # Networks have marks without the colours of measures: filled, hollow, gold.
 NETWORKS: Mapping[str, Style] = {
@@ -84,9 +84,6 @@ def _mark(network: str) -> Line2D:
     return Line2D([], [], linestyle="", marker=look.marker, label=NETWORK_WORDS[network], **style)
 
 
-LAYERS_ACROSS = 28  # that panels in one row have together, at most: wider ones stand below each other
-
-
 def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", nearer: str = "twin") -> Figure:
     """Layers × densities: how many measures, all seeds agreeing, put which network farther from the dense one.
 
@@ -95,9 +92,7 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
     says anything.
     """
     steps = max(table["level"].nunique() for table in panels.values())
-    layers = max(table["layer_index"].nunique() for table in panels.values())
-    beside = min(len(panels), max(1, LAYERS_ACROSS // layers))
-    rows = -(-len(panels) // beside)
+    rows, beside = panel_grid([table["layer_index"].nunique() for table in panels.values()])
     with new_figure(WIDTH, 0.5 + rows * (1 + 0.24 * steps)) as (figure, _):
         grid = figure.subplots(rows, beside, sharey="row", squeeze=False)
         for axis in grid.flat[len(panels) :]:
