@@ -71,6 +71,25 @@ def test_measures_that_agree_name_one_layer_and_one_that_differs_another(results
     assert published.least_layers({NAME: results}).loc[NAME, "nbs"] == planted.LAYERS[0]
 
 
+def test_twins_are_asked_at_the_level_of_the_pruned_run_whose_density_they_do_not_have(results):
+    twin = planted.everything()
+    twin.performance["density"] = twin.similarity["density"] = 1.0
+    level = 5
+    at = twin.similarity["level"] == level
+    lowest = twin.similarity["layer_index"] == 0
+    twin.similarity.loc[at & ~lowest & (twin.similarity["view"] == "pooled"), "value"] = 0.9
+    twin.similarity.loc[at & lowest & (twin.similarity["view"] == "pooled"), "value"] = 0.1
+    asked = {"density": planted.density(level), "measures": planted.FAIR}
+    found = published.least_layers({NAME: results}, instead={NAME: twin}, **asked)
+    assert (
+        set(found.loc[NAME]) == {planted.LAYERS[0]} != set(published.least_layers({NAME: results}, **asked).loc[NAME])
+    )
+    twin.performance["test_accuracy"] = np.where(twin.performance["level"] == level, 0.8, 0.3)
+    results.performance["test_accuracy"] = 0.5
+    found = published.leads({"twin": twin, "pruned": results}, "pruned", planted.density(level))
+    assert found.loc["twin", "accuracy"] == 0.8
+
+
 def test_similar_accuracy_is_not_judged_where_later_levels_gain_or_a_score_is_missing(results):
     results.performance["test_accuracy"] = 0.9
     twin = planted.everything()

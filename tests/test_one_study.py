@@ -40,6 +40,12 @@ def test_the_nearest_level_is_nearest_in_ratio(results):
     assert analysis.nearest_level(results, 1e-6) == 12
 
 
+def test_a_run_that_loses_no_weight_has_no_level_of_a_density(results):
+    results.performance["density"] = 1.0
+    with pytest.raises(InputError, match="density: no level of this run is at 0.1, since it loses no weight"):
+        analysis.nearest_level(results, 0.1)
+
+
 @pytest.mark.parametrize("density", [0, -0.1, 1.5])
 def test_a_density_outside_0_to_1_is_refused(results, density):
     with pytest.raises(InputError, match="density"):

@@ -76,11 +76,16 @@ def least_layers(
     density: float = 0.1,
     measures: Sequence[str] = PAPER_MEASURES,
     view: str = "pooled",
+    instead: "Studies | None" = None,
 ) -> pd.DataFrame:
-    """Which layer each measure calls least similar (names), by study; measures without a sound score are left out."""
+    """Which layer each measure calls least similar (names), by study; measures without a sound score are left out.
+
+    `instead`: runs that are asked at the levels of the studies of the same names, such as their twins.
+    """
+    asked = studies if instead is None else instead
     answers = {
-        name: least_similar_layers(results, nearest_level(results, density), measures=list(measures), view=view)
-        for name, results in studies.items()
+        name: least_similar_layers(run, nearest_level(studies[name], density), measures=list(measures), view=view)
+        for name, run in asked.items()
     }
     return pd.DataFrame(answers).T.rename_axis(index="study", columns="measure")
 
@@ -131,15 +136,17 @@ def rewinding(studies: "Studies") -> pd.DataFrame:
 
 
 def leads(runs: "Studies", other: str, density: float = 0.1) -> pd.DataFrame:
-    """How far each run is ahead of another one in test accuracy (0 … 1) at the level nearest a density, seed by seed.
+    """How far each run is ahead of another one in test accuracy (0 … 1), seed by seed.
 
-    Columns: accuracy, other (means over the seeds that both have), lead (accuracy − other), low and high (over seeds),
-    seeds (how many). Empty where the other run is not there.
+    All at one level: that of the other run which is nearest a density. Columns: accuracy, other (means over the seeds
+    that both have), lead (accuracy − other), low and high (over seeds), seeds (how many). Empty where the other run is
+    not there.
     """
     at = {}
+    level = nearest_level(runs[other], density) if other in runs else 0
     for name, results in runs.items():
         table = results.performance
-        at[name] = table[table["level"] == nearest_level(results, density)].set_index("seed")["test_accuracy"]
+        at[name] = table[table["level"] == level].set_index("seed")["test_accuracy"]
     rows = {}
     for name, mine in at.items():
         both = pd.concat([mine, at[other]], axis="columns", join="inner", keys=["one", "two"]) if other in at else []

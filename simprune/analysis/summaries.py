@@ -85,11 +85,15 @@ def densities(results: "Results") -> pd.Series:
 def nearest_level(results: "Results", density: float) -> int:
     """The level whose measured density is nearest to `density` in ratio.
 
-    Raises `InputError` if `density` is not in (0, 1].
+    Raises `InputError` if `density` is not in (0, 1], and for a run that loses no weight: all of its levels are as dense.
+    The level of such a control is that of the run beside which it stands.
     """
     if not 0 < density <= 1:
         raise InputError(f"density: {density!r} is not in (0, 1]")
-    return int((np.log(densities(results)) - np.log(density)).abs().idxmin())
+    measured = densities(results)
+    if len(measured) > 1 and (measured == 1).all():
+        raise InputError(f"density: no level of this run is at {density:g}, since it loses no weight")
+    return int((np.log(measured) - np.log(density)).abs().idxmin())
 
 
 def accuracies(results: "Results", column: str = "test_accuracy") -> pd.DataFrame:
