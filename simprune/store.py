@@ -27,6 +27,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -473,9 +474,14 @@ def _read_table(file: Path, checksum: object, described: Path) -> pd.DataFrame |
     if hashlib.sha256(data).hexdigest() != checksum:
         raise _Corrupt(file, f"its checksum is not the one in {described.name}")
     try:
-        return split_status(pd.read_parquet(io.BytesIO(data)))
+        return _parsed(data).copy()
     except Exception as error:  # the reader raises what it likes
         raise _Corrupt(file, "it is not a Parquet table") from error
+
+
+@lru_cache(maxsize=256)  # a page asks for a run's tables several times: which seeds there are, then their scores
+def _parsed(data: bytes) -> pd.DataFrame:
+    return split_status(pd.read_parquet(io.BytesIO(data)))
 
 
 def _diagnostics_listed(place: Path, experiment: Experiment, networks: str) -> dict[str, dict[str, Any]]:

@@ -386,15 +386,16 @@ def layer_identification(results: "Results") -> pd.DataFrame | None:
     pairs = diagnostic(results, "layer_pairs")
     if pairs is None:
         return None
-    rows = []
+    keys = ["seed", *PROCEDURE, "layer_x", "index_x"]
     table = distances(pairs)
-    for keys, group in table.groupby(["seed", *PROCEDURE, "layer_x", "index_x"], sort=False):
-        missing = int(group["value"].isna().sum())
-        nearest = group["value"] == group["value"].min()
-        own = (group["index_y"] == keys[-1]) & nearest
-        hit = own.sum() / nearest.sum() if not missing else np.nan
-        rows.append((*keys, hit, 1 / len(group), len(group) - missing, missing))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    nearest = table["value"] == table.groupby(keys)["value"].transform("min")
+    table = table.assign(nearest=nearest, own=nearest & (table["index_x"] == table["index_y"]))
+    groups = table.groupby(keys, sort=False)
+    sums, layers, counted = groups[["own", "nearest"]].sum(), groups.size(), groups["value"].count()
+    missing = layers - counted
+    score = (sums["own"] / sums["nearest"]).where(missing == 0)
+    found = pd.DataFrame({"score": score, "chance": 1 / layers, "counted": counted, "missing": missing})
+    return found.reset_index().rename(columns={"layer_x": "layer", "index_x": "layer_index"})[COLUMNS]
 
 
 # Corruptions ----------------------------------------------------------------------------------------------------
