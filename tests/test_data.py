@@ -338,16 +338,6 @@ def test_parquet_files_are_read_as_written(name, folder, columns, tmp_path):
 
 
 @smaller
-def test_shards_are_joined_in_order(tmp_path):
-    (images, labels), test = small("cifar10")
-    for i in range(2):
-        half = slice(10 * i, 10 * i + 10)
-        write_parquet(tmp_path / "cifar10" / f"train-0000{i}-of-00002.parquet", images[half], labels[half])
-    write_parquet(tmp_path / "cifar10" / "test-00000-of-00001.parquet", *test)
-    assert_holds(data.load("cifar10", tmp_path), (images, labels), test)
-
-
-@smaller
 @pytest.mark.parametrize(
     "layout",
     [
@@ -374,15 +364,20 @@ def test_parquet_files_are_found_in_every_layout_of_the_hub(layout, tmp_path):
 
 
 @smaller
-@pytest.mark.parametrize("name", ["000{}.parquet", "train-0000{}-of-00003-{}{}c0ffee.parquet"])
-def test_of_shards_in_other_layouts_a_missing_one_is_named_too(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("train-0000{}-of-00003.parquet", "test-00000-of-00001.parquet"),
+        ("data/train/000{}.parquet", "data/test/0000.parquet"),
+        ("data/train-0000{}-of-00003-{}{}c0ffee.parquet", "data/test/0000.parquet"),
+    ],
+)
+def test_shards_are_joined_in_order_and_a_missing_one_is_named(name, other, tmp_path):
     (images, labels), test = small("cifar10", n_train=30)
-    shards = [tmp_path / "cifar10" / "data" / "train" / name.format(i, i, i) for i in range(3)]
-    if "train" in name:
-        shards = [tmp_path / "cifar10" / "data" / shard.name for shard in shards]
+    shards = [tmp_path / "cifar10" / name.format(i, i, i) for i in range(3)]
     for i, shard in enumerate(shards):
         write_parquet(shard, images[10 * i : 10 * i + 10], labels[10 * i : 10 * i + 10])
-    write_parquet(tmp_path / "cifar10" / "data" / "test" / "0000.parquet", *test)
+    write_parquet(tmp_path / "cifar10" / other, *test)
     assert_holds(data.load("cifar10", tmp_path), (images, labels), test)
     shards[1].unlink()
     message = refusal("cifar10", tmp_path)
@@ -418,14 +413,6 @@ def test_the_fingerprint_is_that_of_the_pixels_whatever_the_format(tmp_path):
     hub, idx, other = (data.load("mnist", tmp_path / name).fingerprint for name in ("hub", "idx", "changed"))
     assert re.fullmatch("[0-9a-f]{16}", hub)
     assert hub == idx != other
-
-
-def test_a_missing_shard_is_named(tmp_path):
-    train, test = small("cifar10")
-    write_parquet(tmp_path / "cifar10" / "train-00001-of-00002.parquet", *train)
-    write_parquet(tmp_path / "cifar10" / "test-00000-of-00001.parquet", *test)
-    expected = tmp_path / "cifar10" / "train-00000-of-00002.parquet"
-    assert f"{expected} is missing" in refusal("cifar10", tmp_path)
 
 
 def test_a_missing_parquet_split_is_named(tmp_path):

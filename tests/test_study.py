@@ -322,15 +322,6 @@ def test_images_that_were_changed_since_the_experiment_was_made_are_refused(tmp_
         run(experiment, store=tmp_path / "store")
 
 
-def test_a_folder_with_too_few_images_is_refused_before_any_work(tmp_path):
-    draw_images(tmp_path / "own", 0, side=28, count=16)
-    own = PLAIN.replace(dataset=f"folder:{tmp_path / 'own'}", train_size="all", probe_size=8)
-    with pytest.raises(InputError, match="probe_size: 9 is more than the 8 images of folder:"):
-        run(own.replace(probe_size=9), store=tmp_path / "store")
-    assert not (tmp_path / "store").exists()
-    assert len(run(own, store=tmp_path / "store").performance) == 3
-
-
 def test_progress_is_a_line_per_level_where_there_is_no_terminal(tmp_path, capsys):
     simprune.run(PLAIN, store=tmp_path, device="cpu")
     said = capsys.readouterr().err
@@ -662,17 +653,6 @@ def test_diagnostics_are_those_of_the_seeds_that_have_them(tmp_path, computed):
     assert list(both.diagnostics["nulls"]["seed"]) == [0, 0, 1, 1] and len(computed) == 6
 
 
-def test_diagnostics_of_other_networks_are_not_used(tmp_path, computed):
-    first = run(PROBED, store=tmp_path, diagnostics=True)
-    stale = {file.name: file.read_bytes() for file in (first.directory / "seed-0").glob("diagnostics*")}
-    performance = first.performance.assign(test_loss=9.0)
-    replaced = SeedResult(performance, first.similarity, first.sparsity, first.provenance["seeds"][0])
-    Store(tmp_path).write_seed(PROBED, 0, replaced)
-    for name, data in stale.items():
-        (first.directory / "seed-0" / name).write_bytes(data)
-    assert simprune.load(PROBED, store=tmp_path).diagnostics == {}
-
-
 def test_diagnostics_without_the_networks_are_refused(tmp_path, computed):
     run(PROBED, store=tmp_path)
     for file in (tmp_path / ".networks").rglob("level-01.json"):
@@ -686,19 +666,6 @@ def test_progress_of_diagnostics_is_a_line_per_table(tmp_path, computed, capsys)
     simprune.run(PROBED, store=tmp_path, device="cpu", diagnostics=True)
     said = capsys.readouterr().err
     assert [f"seed 0, {name}: 2 rows in" in said for name in diagnostics.TABLES] == [True] * 3
-
-
-def test_seeds_of_different_data_are_not_joined(tmp_path):
-    for seed in (0, 1):
-        run(PLAIN.replace(seeds=[seed]), store=tmp_path)
-    both = PLAIN.replace(seeds=[0, 1])
-    assert simprune.load(both, store=tmp_path).performance["seed"].nunique() == 2
-    place = Store(tmp_path)
-    [result] = place.read_seed(PLAIN, 1)
-    provenance = {**result.provenance, "data": {"fingerprint": "other", "source": "elsewhere"}}
-    place.write_seed(PLAIN, 1, dataclasses.replace(result, provenance=provenance))
-    with pytest.raises(InputError, match="different data"):
-        simprune.load(both, store=tmp_path)
 
 
 def test_the_description_of_a_result_names_every_score_that_is_stored(tmp_path):
