@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.special import softmax
 from scipy.stats import spearmanr
 
 
@@ -326,13 +327,8 @@ def spectral_similarity(X, Y, alpha, p):
     return schatten(M) / math.sqrt(schatten(np.diag(s_x ** (2 * alpha))) * schatten(np.diag(s_y ** (2 * alpha))))
 
 
-def softmax(logits):
-    exponentials = np.exp(logits - logits.max(1, keepdims=True))
-    return exponentials / exponentials.sum(1, keepdims=True)
-
-
 def jensen_shannon(x, y):
-    P, Q = softmax(np.asarray(x, np.float64)), softmax(np.asarray(y, np.float64))
+    P, Q = softmax(np.asarray(x, np.float64), 1), softmax(np.asarray(y, np.float64), 1)
     total = 0.0
     for p, q in zip(P, Q, strict=True):
         m = (p + q) / 2

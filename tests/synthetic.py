@@ -130,6 +130,12 @@ def with_controls(results):
     return results
 
 
+def equal(a, b) -> bool:
+    """Whether the tables of two results are bit-identical, but for the seconds it took."""
+    tables = [(x.performance.drop(columns="seconds"), x.similarity, x.sparsity) for x in (a, b)]
+    return all(x.equals(y) for x, y in zip(*tables, strict=True))
+
+
 def as_distance(measure):
     """A registered measure, passed off as a distance."""
     return replace(measure, kind="distance")

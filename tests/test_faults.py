@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
-from synthetic import draw_images
+from synthetic import draw_images, equal
 
 import simprune
 from simprune import store as store_module
@@ -25,11 +25,6 @@ TINY = Experiment(levels=1, rate=0.5, epochs=1, train_size=100, batch_size=50, p
 
 def run(store, **options):
     return simprune.run(TINY, store=store, device="cpu", progress=False, **options)
-
-
-def equal(a, b) -> bool:
-    tables = [(x.performance.drop(columns="seconds"), x.similarity, x.sparsity) for x in (a, b)]
-    return all(x.equals(y) for x, y in zip(*tables, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -274,37 +269,38 @@ def _hold(file, held, leave):
         leave.wait(60)
 
 
-def test_a_lock_is_waited_for_with_a_word_and_taken_over_from_a_killed_process(tmp_path):
-    file, said = tmp_path / "lock", []
+@contextmanager
+def holding(file):
+    """The process that holds a lock, and the event on which it leaves it; at the end it is killed."""
     context = multiprocessing.get_context("fork")
     held, leave = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(file, held, leave))
     holder.start()
     assert held.wait(60)
+    yield holder, leave
+    holder.kill()
+    holder.join()
+
+
+def test_a_lock_is_waited_for_with_a_word_and_taken_over_from_a_killed_process(tmp_path):
+    file, said = tmp_path / "lock", []
 
     def waiting(who):
         said.append(who)
         holder.kill()
 
-    with locked(file, waiting):
+    with holding(file) as (holder, _), locked(file, waiting):
         assert len(said) == 1 and said[0].startswith(f"process {holder.pid} on ")
-    holder.join()
     with locked(file, said.append):
         pass
     assert len(said) == 1
 
 
-def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undisturbed, tmp_path, capsys):
+def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undisturbed, tmp_path, monkeypatch):
     """The first run is stood in for by a process that holds its lock and puts its result there."""
     aside = tmp_path / "aside"
     place = stored / undisturbed.directory.name
     place.rename(aside)
-    study_lock = stored / ".locks" / f"{TINY.key}-seed-0"
-    context = multiprocessing.get_context("fork")
-    held, leave = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(study_lock, held, leave))
-    holder.start()
-    assert held.wait(60)
     said = []
 
     def warn(self, text):
@@ -312,11 +308,10 @@ def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undistu
         aside.rename(place)
         leave.set()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simprune.study._Study.warn", warn)
-        patch.setattr("simprune.study.train", lambda *a, **k: pytest.fail("trained"))
+    monkeypatch.setattr("simprune.study._Study.warn", warn)
+    monkeypatch.setattr("simprune.study.train", lambda *a, **k: pytest.fail("trained"))
+    with holding(stored / ".locks" / f"{TINY.key}-seed-0") as (holder, leave):
         assert equal(run(stored), undisturbed)
-    holder.join()
     assert said == [
         f"the results of seed 0 are being made by process {holder.pid} on {os.uname().nodename}; "
         f"waiting until it is done (Ctrl-C ends this one)"
@@ -335,19 +330,11 @@ def test_locks_are_done_without_where_the_file_system_has_none(tmp_path, monkeyp
 
 
 def test_an_error_while_waiting_is_not_taken_for_a_file_system_without_locks(tmp_path):
-    context = multiprocessing.get_context("fork")
-    held, leave = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(tmp_path / "lock", held, leave))
-    holder.start()
-    assert held.wait(60)
-
     def waiting(who):
         raise BrokenPipeError("nobody reads what is said")
 
-    with pytest.raises(BrokenPipeError), locked(tmp_path / "lock", waiting):
+    with holding(tmp_path / "lock"), pytest.raises(BrokenPipeError), locked(tmp_path / "lock", waiting):
         pytest.fail("two hold one lock")
-    leave.set()
-    holder.join()
 
 
 # A real process -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from simprune import MEASURES, compare, representations, spectral_similarity
 from simprune.errors import InputError
-from simprune.measures import MinibatchCKA, chance_corrected, spectral_map
+from simprune.measures import MinibatchCKA, spectral_map
 from simprune.measures.core import pair_of
 from simprune.measures.distances import centred_ranks
 from simprune.measures.regression import gulp
@@ -60,14 +60,6 @@ def independent_pairs(count):
 
 def decomposing(representation, spectrum=representations._spectrum):
     return spectrum(representation)
-
-
-@pytest.fixture
-def no_decomposition(monkeypatch):
-    def refuse(representation):
-        raise AssertionError("a decomposition was asked for")
-
-    monkeypatch.setattr(representations, "_spectrum", refuse)
 
 
 INPUTS = {
@@ -333,10 +325,13 @@ def test_options_that_are_not_there_are_refused_in_one_sentence(options, message
 
 @pytest.mark.parametrize(
     ("shape", "view"),
-    [((30, 8), "flatten"), ((30, 50), "flatten"), ((30, 4, 3, 3), "channels"), ((40, 4, 8, 8), "channels")],
+    [
+        *(((30, 8), "flatten"), ((30, 50), "flatten"), ((40, 4, 4, 4), "pooled")),
+        *(((30, 4, 3, 3), "channels"), ((40, 4, 8, 8), "channels")),
+    ],
 )
-def test_measures_say_whether_they_need_the_decomposition(shape, view, monkeypatch):
-    """Those that do not are what they are without it, on their own."""
+def test_a_score_is_the_same_alone_and_measures_say_whether_they_need_the_decomposition(shape, view, monkeypatch):
+    """Those that do not are what they are without it."""
     X, Y = np.random.default_rng(0).standard_normal((2, *shape))
     together, asked = compare(X, Y, view=view), []
     monkeypatch.setattr(representations, "_spectrum", lambda side: asked.append(side) or decomposing(side))
@@ -344,6 +339,7 @@ def test_measures_say_whether_they_need_the_decomposition(shape, view, monkeypat
         asked.clear()
         table = compare(X, Y, [measure], view=view)
         assert table.value[measure] == pytest.approx(together.value[measure], abs=1e-12, nan_ok=True), measure
+        assert table.drop(columns="value").equals(together.loc[[measure], ["status", "note"]])
         if not MEASURES[measure].decomposes:
             assert not asked and table.attrs["X"]["rank"] is None, measure
         elif MEASURES[measure].family == "cca":
@@ -647,20 +643,14 @@ def test_a_null_that_nothing_can_tell_from_the_best_gives_no_calibrated_value():
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (20, 30), (40, 3, 8, 8)])
-def test_a_null_needs_no_decomposition_where_the_score_needs_none(shape, no_decomposition):
+def test_a_null_needs_no_decomposition_where_the_score_needs_none(shape, monkeypatch):
+    monkeypatch.setattr(representations, "_spectrum", lambda side: pytest.fail("a decomposition was asked for"))
     X, Y = np.random.default_rng(0).standard_normal((2, *shape))
     view = "channels" if len(shape) == 4 else "flatten"
     table = compare(X, Y, ["linear_cka", "debiased_linear_cka"], view=view, permutations=1, seed=3)
     order = torch.randperm(len(X), generator=torch.Generator().manual_seed(3))
     expected = compare(X, Y[order], table.index, view=view).value
     assert table.null.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-12)
-
-
-def test_chance_correction_puts_chance_at_0_and_the_best_at_1():
-    assert chance_corrected(0.3, 0.3) == 0
-    assert chance_corrected(1, 0.3) == pytest.approx(1)
-    assert chance_corrected(0, 1.2, best=0) == pytest.approx(1)
-    assert chance_corrected(1.2, 1.2, best=0) == 0
 
 
 # References elsewhere -----------------------------------------------------------------------------------------------

@@ -235,15 +235,6 @@ def test_networks_that_share_modules_are_kept_apart(a, images):
     assert found.loc["first", "0.first"] == pytest.approx(1)
 
 
-def test_networks_are_left_as_they_came(a, b, images):
-    a.train(), b.eval(), a.second.eval()
-    compare_networks(a, b, images)
-    with pytest.raises(InputError):
-        compare_networks(a, b, images[:, :1])
-    assert a.training and not a.second.training and not b.training
-    assert not any(module._forward_hooks for network in (a, b) for module in network.modules())
-
-
 # Tokens, and maps of different size ---------------------------------------------------------------------------------
 
 
