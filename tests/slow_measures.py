@@ -1,6 +1,6 @@
 """The measures once more, straight from their definitions: plain NumPy, one pair at a time, nothing shared.
 
-The fast path must agree with these. They take matrices n x p (view `flatten`, or any view made into a matrix).
+Each has the name of the measure that must agree with it, and takes matrices n x p (`flatten`, or another view as one).
 """
 
 import itertools
@@ -335,33 +335,3 @@ def jensen_shannon(x, y):
         total += 0.5 * sum(a * math.log2(a / b) for a, b in zip(p, m, strict=True) if a > 0)
         total += 0.5 * sum(a * math.log2(a / b) for a, b in zip(q, m, strict=True) if a > 0)
     return total / len(P)
-
-
-MEASURES = {
-    function.__name__: function
-    for function in (
-        mean_cca,
-        mean_squared_cca,
-        svcca,
-        pwcca,
-        eigenspace_overlap,
-        linear_cka,
-        debiased_linear_cka,
-        rbf_cka,
-        nbs,
-        procrustes_distance,
-        angular_procrustes,
-        shape_metric,
-        rsa,
-        distance_correlation,
-        linear_regression_r2,
-        ridge_r2,
-        gulp,
-        jaccard_knn,
-        mutual_knn,
-        second_order_cosine,
-        permutation_matching,
-        soft_matching,
-        unit_correlation,
-    )
-}

@@ -86,10 +86,7 @@ def test_json_brings_an_experiment_back():
 
 def test_names_are_put_in_their_order_and_numbers_of_numpy_are_taken():
     experiment = Experiment(
-        measures=["nbs", "mean_cca", "nbs"],
-        seeds=np.arange(2)[::-1],
-        levels=np.int64(3),
-        rate=np.float64(0.5),
+        measures=["nbs", "mean_cca", "nbs"], seeds=np.arange(2)[::-1], levels=np.int64(3), rate=np.float64(0.5)
     )
     assert experiment.measures == ("mean_cca", "nbs") and experiment.seeds == (0, 1)
     assert Experiment.from_json(experiment.to_json()) == experiment
@@ -185,20 +182,14 @@ def test_an_experiment_on_images_of_ones_own_stays_the_same_when_they_are_change
     ("fields", "message"),
     [
         ({"architecture": "lenet"}, "architecture: 'lenet' is not one of .*; did you mean 'lenet5'"),
-        (
-            {"dataset": "fashion-mnist"},
-            "dataset: 'fashion-mnist' is not one of .*; did you mean 'fashion_mnist'",
-        ),
+        ({"dataset": "fashion-mnist"}, "dataset: 'fashion-mnist' is not one of .*; did you mean 'fashion_mnist'"),
         ({"dataset": "folder:"}, "dataset: 'folder:' needs the path of a folder"),
         ({"dataset": 3}, "dataset: 3 is not one of"),
         ({"profile": "fast"}, "profile: 'fast' is not one of quick, laptop, overnight, paper"),
         ({"criterion": "magnitudes"}, "criterion: 'magnitudes' .* did you mean 'magnitude'"),
         ({"scope": "locally"}, "scope: 'locally' is not one of global, layerwise"),
         ({"retraining": "lr-rewind"}, "retraining: 'lr-rewind' .* did you mean 'lr_rewind'"),
-        (
-            {"views": ["flat"]},
-            "views: 'flat' is not one of flatten, channels, pooled; did you mean 'flatten'",
-        ),
+        ({"views": ["flat"]}, "views: 'flat' is not one of flatten, channels, pooled; did you mean 'flatten'"),
         ({"measures": ["cka"]}, "measures: 'cka' is not one of"),
         ({"measures": []}, "measures: none given"),
         ({"references": ["dens"]}, "references: 'dens' .* did you mean 'dense'"),

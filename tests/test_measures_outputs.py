@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import slow_measures as slow
 import torch
+from scipy.spatial.distance import jensenshannon
 
 from simprune.errors import InputError
 from simprune.measures.outputs import accuracy_gap, jensen_shannon, prediction_agreement
@@ -23,8 +24,6 @@ def test_prediction_agreement_is_the_share_of_equal_predictions():
 
 
 def test_jensen_shannon_is_its_definition_and_that_of_scipy():
-    from scipy.spatial.distance import jensenshannon
-
     x, y = logits(0), logits(1)
     value = jensen_shannon(x, y).value
     assert value == pytest.approx(slow.jensen_shannon(x, y), abs=1e-10)

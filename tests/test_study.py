@@ -99,10 +99,7 @@ def test_provenance_says_what_made_the_result(small):
     assert Experiment(**provenance["experiment"]) == SMALL
     assert provenance["simprune"] == simprune.__version__
     assert provenance["packages"]["torch"] == version("torch")
-    assert provenance["data"] == {
-        "fingerprint": datasets.load(SMALL.dataset).fingerprint,
-        "source": "embedded",
-    }
+    assert provenance["data"] == {"fingerprint": datasets.load(SMALL.dataset).fingerprint, "source": "embedded"}
     assert provenance["device"].startswith("cpu") and provenance["threads"] >= 1
     assert provenance["precision"] == "float32"
     assert provenance["duration"] > 0 and pd.Timestamp(provenance["start"]).tz is not None

@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import math
 import warnings
 
 import pytest
@@ -11,13 +12,7 @@ from simprune.data import normalise
 from simprune.training import Recipe, derived_seed, evaluate, steps_per_epoch, train
 
 RECIPE = Recipe(
-    epochs=4,
-    batch_size=100,
-    learning_rate=0.05,
-    momentum=0.9,
-    weight_decay=5e-4,
-    schedule="step",
-    augmentation="none",
+    epochs=4, batch_size=100, learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="step", augmentation="none"
 )
 
 
@@ -55,15 +50,17 @@ def test_order_and_augmentation_have_seeds_of_their_own(tiny):
     assert equal(trained(tiny, plain)[0], trained(tiny, plain, augmentation_seed=2)[0])
 
 
-def test_the_step_schedule_falls_to_a_tenth_at_half_and_at_three_quarters(tiny):
-    rates = trained(tiny)[1]
-    assert rates == pytest.approx([0.05] * 10 + [0.005] * 5 + [0.0005] * 5)
-
-
-def test_the_cosine_schedule_follows_half_a_cosine_down_to_a_hundredth(tiny):
-    rates = torch.tensor(trained(tiny, dataclasses.replace(RECIPE, schedule="cosine"))[1])
-    share = torch.arange(20) / 20
-    assert torch.allclose(rates, 0.0005 + 0.0495 * (1 + torch.cos(torch.pi * share)) / 2)
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("step", [0.05] * 10 + [0.005] * 5 + [0.0005] * 5),
+        ("cosine", [0.0005 + 0.0495 * (1 + math.cos(math.pi * step / 20)) / 2 for step in range(20)]),
+        ("linear", [0.0125, 0.025, 0.0375, 0.05, *(0.05 * (20 - step) / 16 for step in range(4, 20))]),
+    ],
+)
+def test_schedules(tiny, schedule, rates):
+    """A tenth at half and at three quarters; half a cosine down to a hundredth; up over a fifth, down to nothing."""
+    assert trained(tiny, dataclasses.replace(RECIPE, schedule=schedule))[1] == pytest.approx(rates)
 
 
 def test_a_run_cut_at_an_epoch_without_momentum_is_the_whole_run(tiny):
@@ -84,13 +81,7 @@ def test_every_image_is_seen_once_per_epoch(tiny):
     seen = []
     network = lenet()
     network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
-    train(
-        network,
-        tiny,
-        dataclasses.replace(RECIPE, epochs=1, batch_size=128),
-        order_seed=0,
-        augmentation_seed=0,
-    )
+    train(network, tiny, dataclasses.replace(RECIPE, epochs=1, batch_size=128), order_seed=0, augmentation_seed=0)
     assert seen == [128, 128, 128, 116]
     assert steps_per_epoch(500, 128) == 4
 
@@ -233,12 +224,6 @@ def test_training_goes_on_within_a_level_and_ends_bit_identical(tiny, monkeypatc
         resumed, seen = network(), []
         train(resumed, dataset, recipe, **seeds, position=kept[0], on_epoch=seen.append, **options)
         assert seen == [1, 2] and equal(whole, resumed)
-
-
-def test_the_linear_schedule_rises_over_a_fifth_and_falls_to_nothing(tiny):
-    rates = trained(tiny, dataclasses.replace(RECIPE, schedule="linear"))[1]
-    assert rates[:4] == pytest.approx([0.0125, 0.025, 0.0375, 0.05])
-    assert rates[4:] == pytest.approx([0.05 * (20 - step) / 16 for step in range(4, 20)])
 
 
 @needs_cuda
