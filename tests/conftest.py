@@ -1,9 +1,13 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-import simprune  # noqa: F401  (before torch, so that its threads wait as simprune sets them to)
+from simprune import data, experiment  # before torch, so that its threads wait as simprune sets them to
+from simprune.data import DATASETS, readers
 
 import torch  # isort: skip
 
@@ -29,32 +33,14 @@ def own_store(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def full_data() -> Path:
-    """The root of the full datasets; tests that need it are skipped where it is absent."""
-    root = os.environ.get("SIMPRUNE_DATA")
-    if not root or not Path(root).is_dir():
-        pytest.skip("SIMPRUNE_DATA names no folder with the full datasets")
-    return Path(root)
-
-
-@pytest.fixture(scope="session")
 def tiny():
     """A few embedded images: a dataset on which training takes a fraction of a second."""
-    from simprune import data
-
     return data.load("fashion_mnist_mini").subset(500)
 
 
 @pytest.fixture(scope="module")
 def few_images(tmp_path_factory):
     """In a module that uses it the embedded dataset has a few of its images: a run takes a fraction of a second."""
-    from dataclasses import replace
-
-    import numpy as np
-
-    from simprune import experiment
-    from simprune.data import DATASETS, readers
-
     sizes = {"train": 1000, "test": 500}
     file = tmp_path_factory.mktemp("few-images") / "few.npz"
     with np.load(readers.EMBEDDED_FILE) as whole:
@@ -77,9 +63,6 @@ def few_positions_drawn(monkeypatch):
 @pytest.fixture
 def my_images(tmp_path):
     """A folder that holds one of images, my-images, as `book/rerun.md` lays it out."""
-    import numpy as np
-    from PIL import Image
-
     random = np.random.default_rng(0)
     for split, count in (("train", 150), ("test", 60)):
         for name, brightness in (("cat", 60), ("dog", 180)):

@@ -4,14 +4,13 @@ Each `check_*` takes an empty folder and one random input. `INTERFACES`, at the 
 `tests/test_fuzz.py` gives each a seeded sample, the slow lane many.
 """
 
-import importlib.util
 import io
 import json
 import os
-import sys
 import tempfile
 import time
 import warnings
+import zlib
 from collections.abc import Callable
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from fractions import Fraction
@@ -19,18 +18,24 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 import torchvision.datasets  # noqa: F401  (before any clock runs)
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from test_pruning import Attention
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import simprune
 import simprune.book  # here, so that no command line waits for it
-from simprune import data, study
+from simprune import data, studies, study
 from simprune.cli import main
 from simprune.comparison import REFERENCES, compare
 from simprune.data import DATASETS, Dataset
@@ -51,12 +56,14 @@ SECONDS = 2
 
 @contextmanager
 def refused_or_done():
-    """What is not a result is an `InputError` of one sentence, and both come soon."""
+    """What is not a result is an `InputError` of one sentence, and both come soon; warnings are no matter."""
     clock = time.process_time()
-    try:
-        yield
-    except InputError as error:
-        sentence(str(error))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except InputError as error:
+            sentence(str(error))
     # Of this process alone: the machine may be busy with others.
     assert time.process_time() - clock < SECONDS
 
@@ -69,40 +76,11 @@ def sentence(text: str) -> None:
 
 # Values of any kind -------------------------------------------------------------------------------------------------
 
-ODD = [
-    None,
-    True,
-    float("nan"),
-    float("inf"),
-    -1,
-    0,
-    1,
-    10**30,
-    -(10**30),
-    0.5,
-    1e-320,
-    "",
-    "all",
-    "0",
-    "\0",
-    "ß",
-    "\udcff",
-]
-ODD += [
-    b"bytes",
-    (),
-    [],
-    {},
-    {1, 2},
-    [[]],
-    np.int64(3),
-    np.float32(0.2),
-    np.array([1, 2]),
-    torch.tensor(1),
-    Fraction(1, 3),
-]
-ODD += [1j, object(), print, range(3), range(10**9), "x" * 10_000, [None], ["nbs", None], [0.5], "folder:", "folder:\0"]
-ODD += ["folder:" + "a" * 5000, "folder:.", "folder:/", "folder:nowhere\nnowhere", ["\ud800"], "--", "-1", [10**30]]
+ODD = [None, True, float("nan"), float("inf"), -1, 0, 1, 10**30, -(10**30), 0.5, 1e-320, "", "all", "0", "\0", "ß"]
+ODD += ["\udcff", b"bytes", (), [], {}, {1, 2}, [[]], np.int64(3), np.float32(0.2), np.array([1, 2]), torch.tensor(1)]
+ODD += [Fraction(1, 3), 1j, object(), print, range(3), range(10**9), "x" * 10_000, [None], ["nbs", None], [0.5]]
+ODD += ["folder:", "folder:\0", "folder:" + "a" * 5000, "folder:.", "folder:/", "folder:nowhere\nnowhere", ["\ud800"]]
+ODD += ["--", "-1", [10**30]]
 NAMES = [*ARCHITECTURES, *DATASETS, *PROFILES, *CRITERIA, *SCOPES, *RETRAINING, *SCHEDULES, *VIEWS, *REFERENCES]
 NAMES += [*list(MEASURES)[:6], *data.AUGMENTATIONS]
 anything = st.one_of(
@@ -252,12 +230,10 @@ comparisons = st.fixed_dictionaries(
 
 def check_comparison(place: Path, arguments: dict) -> None:
     """A table with a value or a reason in every row, or a refusal."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with refused_or_done():
-            table = compare(**arguments)
-            assert list(table.columns) == ["value", "status", "note"]
-            assert table["value"].notna().eq(table["status"] != "undefined").all()
+    with refused_or_done():
+        table = compare(**arguments)
+        assert list(table.columns) == ["value", "status", "note"]
+        assert table["value"].notna().eq(table["status"] != "undefined").all()
 
 
 numbers = st.one_of(st.floats(), st.integers(-3, 10**3), st.floats(0, 4), anything)
@@ -269,10 +245,8 @@ spectral = st.fixed_dictionaries(
 
 def check_spectral(place: Path, arguments: dict) -> None:
     """A similarity between 0 and 1, or a refusal."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with refused_or_done():
-            assert -1e-6 <= simprune.spectral_similarity(**arguments) <= 1 + 1e-6
+    with refused_or_done():
+        assert -1e-6 <= simprune.spectral_similarity(**arguments) <= 1 + 1e-6
 
 
 # Files of arrays ----------------------------------------------------------------------------------------------------
@@ -328,38 +302,9 @@ OPTIONS = """--profile --seeds --levels --rate --criterion --scope --retraining 
 --probe-size --views --measures --references --data --store --device --resume --no-resume --progress --no-progress
 --diagnostics --help --debugger -x --view --seed --root""".split()
 COMMANDS = ("run", "list", "compare", "book")
-WORDS = [
-    "run",
-    "list",
-    "compare",
-    "book",
-    "lenet5",
-    "fashion_mnist_mini",
-    "mnist",
-    "X.npy",
-    "0,1",
-    "a,b",
-    ",",
-    "1e9",
-    "-5",
-]
-WORDS += [
-    "nan",
-    "inf",
-    "99999999999999999999",
-    "0.3",
-    "5",
-    "folder:x",
-    "",
-    " ",
-    "ß",
-    "\x1b[31m",
-    "[bold]",
-    "%s",
-    "--",
-    "/",
-]
-WORDS += ["folder:\x07", "x" * 3000, "/dev/null", "/dev/null/below", "[/bold]", "nbs", "flatten,pooled"]
+WORDS = """run list compare book lenet5 fashion_mnist_mini mnist X.npy 0,1 a,b , 1e9 -5 nan inf 99999999999999999999 0.3
+5 folder:x ß [bold] %s -- / /dev/null /dev/null/below [/bold] nbs flatten,pooled""".split()
+WORDS += ["", " ", "\x1b[31m", "folder:\x07", "x" * 3000]
 words = st.one_of(
     st.sampled_from(WORDS), st.sampled_from(NAMES), st.text(max_size=12).filter(lambda word: "\0" not in word)
 )
@@ -387,19 +332,8 @@ class Trained(Exception):
     """A run was accepted and would train now."""
 
 
-@contextmanager
-def no_training():
-    """Accepted runs stop where they would start to work."""
-
-    def stop(self, *arguments, **options):
-        raise Trained
-
-    real = study._Run.make
-    study._Run.make = stop
-    try:
-        yield
-    finally:
-        study._Run.make = real
+# Accepted runs stop where they would start to work.
+no_training = partial(mock.patch.object, study._Run, "make", side_effect=Trained)
 
 
 def check_command_line(place: Path, arguments: list[str]) -> None:
@@ -464,19 +398,8 @@ def check_call(place: Path, arguments: dict) -> None:
             assert loaded.experiment == arguments["experiment"]
 
 
-# Tables of runs -----------------------------------------------------------------------------------------------------
+# Tables of studies --------------------------------------------------------------------------------------------------
 
-
-def _sweep():
-    """The module workflow/runs.py, which is no part of the package."""
-    file = Path(__file__).resolve().parent.parent / "workflow" / "runs.py"
-    spec = importlib.util.spec_from_file_location("sweep_runs", file)
-    module = sys.modules["sweep_runs"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-SWEEP = _sweep()
 cells = st.one_of(
     st.sampled_from([*NAMES, "0", "0 1 2", "", " ", "-1", '"', "'a b'", "--levels 3", "\0", "#", "a,b", "\n", "\r"]),
     st.text(max_size=5),
@@ -490,16 +413,16 @@ tables = st.builds(
 
 
 def check_table(place: Path, content: bytes) -> None:
-    """Runs with names that are those of files and differ, or a `ValueError` of one sentence."""
-    (place / "runs.csv").write_bytes(content)
+    """Studies with names of files, or a `ValueError` of one sentence."""
+    (place / "studies.csv").write_bytes(content)
     try:
-        runs = SWEEP.read(place / "runs.csv")
+        table = studies.read(place / "studies.csv")
     except ValueError as error:
         sentence(str(error))
     else:
-        assert runs
-        for name, run in runs.items():
-            assert name == run.name and "/" not in name and "\0" not in name and all(run.arguments)
+        assert table
+        for row in table:
+            assert "/" not in row.name and "\0" not in row.name and all(row.arguments(row.seeds))
 
 
 # The store ----------------------------------------------------------------------------------------------------------
@@ -609,28 +532,25 @@ def check_store(place: Path, damaged: tuple) -> None:
 # Data files ---------------------------------------------------------------------------------------------------------
 
 
-def _png(size: tuple[int, int], mode: str = "L") -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.new(mode, size, 7).save(stream, "PNG")
+def _picture(form: str, mode: str = "L", size: tuple[int, int] = (28, 28), **options) -> bytes:
+    """A picture of noise, in whatever mode."""
+    stream, noise = io.BytesIO(), np.random.default_rng(len(mode)).integers(0, 256, (*size[::-1], 4), dtype=np.uint8)
+    Image.fromarray(noise, "RGBA").convert(mode).save(stream, form, **options)
     return stream.getvalue()
+
+
+PNG = _picture("PNG", "1")  # of few bytes, so that damage hits its header too
 
 
 def _with_size(png: bytes, width: int, height: int) -> bytes:
     """A PNG whose header claims another size, with the right checksum."""
-    import zlib
-
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + png[24:29]
     return png[:16] + header + zlib.crc32(b"IHDR" + header).to_bytes(4, "big") + png[33:]
 
 
 def _parquet(rows: int = 4, **columns) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     stream = io.BytesIO()
-    table = {"image": [{"bytes": _png((28, 28)), "path": None}] * rows, "label": list(range(rows))} | columns
+    table = {"image": [{"bytes": PNG, "path": None}] * rows, "label": list(range(rows))} | columns
     pq.write_table(pa.table(table), stream)
     return stream.getvalue()
 
@@ -641,51 +561,30 @@ def _idx(dimensions: list[int], count: int, kind: int = 8) -> bytes:
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 28 28\n%%EndComments\n(x) print\n%%EOF\n"
-IMAGES = [_png((28, 28)), _png((28, 28), "RGB"), _png((28, 28), "RGBA"), _png((5, 5)), EPS, b"", b"\x89PNG\r\n\x1a\n"]
-IMAGES += [_with_size(_png((28, 28)), *size) for size in ((60_000, 60_000), (2**31 - 1, 1), (28, 29), (0, 0))]
-image_files = st.one_of(st.sampled_from(IMAGES), damaged(_png((28, 28))), st.binary(max_size=60))
+IMAGES = [*(_picture("PNG", mode) for mode in ("L", "RGB", "RGBA")), _picture("PNG", size=(5, 5))]
+IMAGES += [EPS, b"", b"\x89PNG\r\n\x1a\n"]
+IMAGES += [_with_size(PNG, *size) for size in ((60_000, 60_000), (2**31 - 1, 1), (28, 29), (0, 0))]
+image_files = st.one_of(st.sampled_from(IMAGES), damaged(PNG), st.binary(max_size=60))
 PARQUETS = [_parquet(), _parquet(label=[0, 1, 2, 99]), _parquet(label=[0.5] * 4), _parquet(label=["a"] * 4)]
-PARQUETS += [
-    _parquet(image=[_png((28, 28))] * 4),
-    _parquet(image=[1, 2, 3, 4]),
-    _parquet(image=[_png((28, 28)), None] * 2),
-]
+PARQUETS += [_parquet(image=[PNG] * 4), _parquet(image=[1, 2, 3, 4]), _parquet(image=[PNG, None] * 2)]
 PARQUETS += [_parquet(image=[{"bytes": image}] * 4) for image in IMAGES] + [_parquet(0), _parquet(label=[-1] * 4)]
 PARQUETS += [_parquet(image=[["a"]] * 4), _parquet(label=[2**62] * 4), _parquet(image=[b"\0" * 10**7] * 4)]
 parquet_files = st.one_of(st.sampled_from(PARQUETS), damaged(_parquet()), st.binary(max_size=60))
-IDX = [
-    _idx([3, 28, 28], 3 * 784),
-    _idx([2**31 - 1, 28, 28], 10),
-    _idx([2**32 - 1] * 3, 0),
-    _idx([3, 28], 84),
-    _idx([3], 3),
-]
-IDX += [_idx([0, 28, 28], 0), _idx([3, 28, 28], 10), _idx([3, 28, 28], 3 * 784 * 8, 14), _idx([3, 28, 28], 3 * 784, 99)]
+IDX = [_idx([3, 28, 28], 3 * 784), _idx([2**31 - 1, 28, 28], 10), _idx([2**32 - 1] * 3, 0), _idx([3, 28], 84)]
+IDX += [_idx([3], 3), _idx([0, 28, 28], 0), _idx([3, 28, 28], 10)]
+IDX += [_idx([3, 28, 28], 3 * 784 * 8, 14), _idx([3, 28, 28], 3 * 784, 99)]
 idx_files = st.one_of(st.sampled_from(IDX), damaged(_idx([3, 28, 28], 3 * 784)), damaged(_idx([3], 3)))
 
 
 def _load(name: str, root: Path | None = None) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with refused_or_done():
-            dataset = data.load(name, root)
-            assert isinstance(dataset, Dataset) and len(dataset.train_images) == len(dataset.train_labels) > 0
-            assert data.state_of_files(name, root)
-
-
-def _picture(form: str, mode: str = "L", size: tuple[int, int] = (28, 28), **options) -> bytes:
-    """A picture of noise, in whatever mode."""
-    from PIL import Image
-
-    stream, noise = io.BytesIO(), np.random.default_rng(len(mode)).integers(0, 256, (*size[::-1], 4), dtype=np.uint8)
-    Image.fromarray(noise, "RGBA").convert(mode).save(stream, form, **options)
-    return stream.getvalue()
+    with refused_or_done():
+        dataset = data.load(name, root)
+        assert isinstance(dataset, Dataset) and len(dataset.train_images) == len(dataset.train_labels) > 0
+        assert data.state_of_files(name, root)
 
 
 def _turned(form: str) -> bytes:
     """A picture with EXIF data that say to turn it, and one more behind it where the format has room for it."""
-    from PIL import Image
-
     exif = Image.Exif()
     exif[0x0112] = 6
     more = {} if form == "JPEG" else {"save_all": True, "append_images": [Image.new("RGB", (28, 20))]}
@@ -722,11 +621,9 @@ def check_folder(place: Path, given: tuple) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
     _load(f"folder:{place}{options}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with refused_or_done():
-            experiment = Experiment(dataset=f"folder:{place}{options}")
-            assert experiment.replace(seeds=1).dataset == data.identify(experiment.dataset) == experiment.dataset
+    with refused_or_done():
+        experiment = Experiment(dataset=f"folder:{place}{options}")
+        assert experiment.replace(seeds=1).dataset == data.identify(experiment.dataset) == experiment.dataset
 
 
 def check_parquet(place: Path, given: tuple) -> None:
@@ -774,19 +671,6 @@ class Gives(nn.Module):
         return self.make(self.inner(x.flatten(1).mean(1, keepdim=True)))
 
 
-class Attends(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
-
-    def forward(self, x):
-        return self.attention(x[:, 0], x[:, 0], x[:, 0])[0]
-
-
-def _half(network):
-    return network.half()
-
-
 def _raises(x):
     raise ValueError("of the user's own")
 
@@ -820,60 +704,46 @@ NETWORKS = [
     lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(4)),
     lambda: nn.Sequential(*[nn.Flatten(), *[nn.Linear(64, 64)] * 2]),
     lambda: nn.Linear(8, 8).double(),
-    lambda: _half(nn.Linear(8, 8)),
+    lambda: nn.Linear(8, 8).half(),
     lambda: nn.Linear(8, 8, device="meta"),
     lambda: nn.Linear(7, 3),
     lambda: torch.jit.script(nn.Sequential(nn.Linear(8, 8))),
     nn.Identity,
     nn.Sequential,
-    Attends,
+    Attention,
     *(lambda make=make: Gives(make) for make in GIVEN),
 ]
 
 
-def _inputs(kind: str, count: int):
-    x = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    y = torch.arange(count)
-    loader = torch.utils.data.DataLoader
-    return {
-        "tensor": lambda: x,
-        "array": lambda: x.numpy(),
-        "double": lambda: x.double(),
-        "whole": lambda: (255 * x).byte(),
-        "nan": lambda: x * float("nan"),
-        "flat": lambda: x.flatten(),
-        "list": lambda: [x, x],
-        "list of arrays": lambda: list(x.numpy()),
-        "dictionary": lambda: {"x": x},
-        "two": lambda: {"input": x, "other": x},
-        "set": lambda: torch.utils.data.TensorDataset(x, y),
-        "loader": lambda: loader(torch.utils.data.TensorDataset(x, y), batch_size=3, shuffle=count > 0),
-        "of tensors": lambda: loader(x, batch_size=5, drop_last=True),
-        "of dictionaries": lambda: loader([{"x": one} for one in x], batch_size=4),
-        "of numbers": lambda: loader(y, batch_size=4),
-        "generator": lambda: (x[start : start + 3] for start in range(0, count, 3)),
-        "empty generator": lambda: iter(()),
-        "of text": lambda: iter(["text", "text"]),
-        "sparse": lambda: x.to_sparse(),
-        "frame": lambda: pd.DataFrame(x.flatten(1).numpy()),
-    }[kind]()
-
-
-KINDS = [
-    "tensor",
-    "array",
-    "double",
-    "whole",
-    "nan",
-    "flat",
-    "list",
-    "list of arrays",
-    "dictionary",
-    "two",
-    "set",
-    "loader",
+# Made of images, as many as are asked for, and of their numbers.
+INPUTS = [
+    lambda x, y: x,
+    lambda x, y: x.numpy(),
+    lambda x, y: x.double(),
+    lambda x, y: (255 * x).byte(),
+    lambda x, y: x * float("nan"),
+    lambda x, y: x.flatten(),
+    lambda x, y: [x, x],
+    lambda x, y: list(x.numpy()),
+    lambda x, y: {"x": x},
+    lambda x, y: {"input": x, "other": x},
+    lambda x, y: TensorDataset(x, y),
+    lambda x, y: DataLoader(TensorDataset(x, y), batch_size=3, shuffle=len(x) > 0),
+    lambda x, y: DataLoader(x, batch_size=5, drop_last=True),
+    lambda x, y: DataLoader([{"x": one} for one in x], batch_size=4),
+    lambda x, y: DataLoader(y, batch_size=4),
+    lambda x, y: (x[start : start + 3] for start in range(0, len(x), 3)),
+    lambda x, y: iter(()),
+    lambda x, y: iter(["text", "text"]),
+    lambda x, y: x.to_sparse(),
+    lambda x, y: pd.DataFrame(x.flatten(1).numpy()),
 ]
-KINDS += ["of tensors", "of dictionaries", "of numbers", "generator", "empty generator", "of text", "sparse", "frame"]
+
+
+def _inputs(make: Callable, count: int):
+    return make(torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(count))
+
+
 layer_names = st.sampled_from(
     ["0", "1", "*", "?", "inner", "attention", "", "2.0", "conv", nn.Linear, nn.Conv2d, nn.Module]
 )
@@ -882,7 +752,7 @@ comparisons_of_networks = st.fixed_dictionaries(
     {
         "networks": st.tuples(st.sampled_from(NETWORKS), st.one_of(st.none(), st.sampled_from(NETWORKS))),
         "inputs": st.one_of(
-            st.builds(partial, st.just(_inputs), st.sampled_from(KINDS), st.sampled_from([0, 1, 3, 12, 30])), anything
+            st.builds(partial, st.just(_inputs), st.sampled_from(INPUTS), st.sampled_from([0, 1, 3, 12, 30])), anything
         ),
     },
     optional={
@@ -941,7 +811,7 @@ INTERFACES = {
     "files of arrays": Interface(npy_files, check_npy_file),
     "command lines": Interface(command_lines, check_command_line),
     "calls of run and load": Interface(calls, check_call),
-    "tables of runs": Interface(tables, check_table),
+    "tables of studies": Interface(tables, check_table),
     "damaged stores": Interface(damages(), check_store),
     "folders of images": Interface(folders_of_images, check_folder, 40),
     "parquet files": Interface(st.tuples(parquet_files, parquet_files), check_parquet),

@@ -1,6 +1,6 @@
 """The measures once more, straight from their definitions: plain NumPy, one pair at a time, nothing shared.
 
-The fast path must agree with these. They take matrices n x p (view `flatten`, or any view made into a matrix).
+Each has the name of the measure that must agree with it, and takes matrices n x p (`flatten`, or another view as one).
 """
 
 import itertools
@@ -9,6 +9,7 @@ import math
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.special import softmax
 from scipy.stats import spearmanr
 
 
@@ -326,46 +327,11 @@ def spectral_similarity(X, Y, alpha, p):
     return schatten(M) / math.sqrt(schatten(np.diag(s_x ** (2 * alpha))) * schatten(np.diag(s_y ** (2 * alpha))))
 
 
-def softmax(logits):
-    exponentials = np.exp(logits - logits.max(1, keepdims=True))
-    return exponentials / exponentials.sum(1, keepdims=True)
-
-
 def jensen_shannon(x, y):
-    P, Q = softmax(np.asarray(x, np.float64)), softmax(np.asarray(y, np.float64))
+    P, Q = softmax(np.asarray(x, np.float64), 1), softmax(np.asarray(y, np.float64), 1)
     total = 0.0
     for p, q in zip(P, Q, strict=True):
         m = (p + q) / 2
         total += 0.5 * sum(a * math.log2(a / b) for a, b in zip(p, m, strict=True) if a > 0)
         total += 0.5 * sum(a * math.log2(a / b) for a, b in zip(q, m, strict=True) if a > 0)
     return total / len(P)
-
-
-MEASURES = {
-    function.__name__: function
-    for function in (
-        mean_cca,
-        mean_squared_cca,
-        svcca,
-        pwcca,
-        eigenspace_overlap,
-        linear_cka,
-        debiased_linear_cka,
-        rbf_cka,
-        nbs,
-        procrustes_distance,
-        angular_procrustes,
-        shape_metric,
-        rsa,
-        distance_correlation,
-        linear_regression_r2,
-        ridge_r2,
-        gulp,
-        jaccard_knn,
-        mutual_knn,
-        second_order_cosine,
-        permutation_matching,
-        soft_matching,
-        unit_correlation,
-    )
-}

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from simprune.experiment import Experiment
 from simprune.store import SeedResult, Store
@@ -130,6 +131,12 @@ def with_controls(results):
     return results
 
 
+def equal(a, b) -> bool:
+    """Whether the tables of two results are bit-identical, but for the seconds it took."""
+    tables = [(x.performance.drop(columns="seconds"), x.similarity, x.sparsity) for x in (a, b)]
+    return all(x.equals(y) for x, y in zip(*tables, strict=True))
+
+
 def as_distance(measure):
     """A registered measure, passed off as a distance."""
     return replace(measure, kind="distance")
@@ -162,8 +169,6 @@ def write_incomplete(folder):
 
 def draw_images(folder, seed: int, side: int = 8, count: int = 8, ending: str = "png", channels: int = 1) -> None:
     """A folder of random images in two classes, half of them for the test; other ones for each seed."""
-    from PIL import Image
-
     for number in range(count):
         file = folder / ("train", "test")[number % 2] / "ab"[number // 2 % 2] / f"{number}.{ending}"
         file.parent.mkdir(parents=True, exist_ok=True)

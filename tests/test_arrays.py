@@ -1,17 +1,19 @@
 """Arrays as people have them: taken for what they are, put in order, or refused in one sentence."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 import torch
+from torch.masked import masked_tensor
 
 from simprune import InputError, compare
 from simprune.arrays import as_tensor
 
+# PyTorch warns that some layouts are new, and some old.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((30, 5)).round(2)
 Y = X @ RANDOM.standard_normal((5, 4))
@@ -23,31 +25,20 @@ def frame(values=X, index=NAMES):
     return pd.DataFrame(values, index=index, columns=[f"unit {place}" for place in range(values.shape[1])])
 
 
-def quantized():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.quantize_per_tensor(torch.tensor(X).float(), 0.01, 0, torch.qint32)
-
-
-def sparse():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of PyTorch: its compressed layouts are new
-        return [torch.tensor(X).to_sparse(), torch.tensor(X).to_sparse_csr(), torch.tensor(X).to_sparse_csc()]
-
-
 SAME = {
-    "sparse COO": lambda: sparse()[0],
-    "sparse CSR": lambda: sparse()[1],
-    "sparse CSC": lambda: sparse()[2],
+    "sparse COO": lambda: torch.tensor(X).to_sparse(),
+    "sparse CSR": lambda: torch.tensor(X).to_sparse_csr(),
+    "sparse CSC": lambda: torch.tensor(X).to_sparse_csc(),
     "SciPy CSR": lambda: scipy.sparse.csr_matrix(X),
     "SciPy COO array": lambda: scipy.sparse.coo_array(X),
     "SciPy BSR array": lambda: scipy.sparse.bsr_array(X),
-    "quantized": quantized,
+    "quantized": lambda: torch.quantize_per_tensor(torch.tensor(X).float(), 0.01, 0, torch.qint32),
     "longdouble": lambda: X.astype(np.longdouble),
     "big-endian": lambda: X.astype(">f8"),
     "rows that need a gradient": lambda: [torch.tensor(row, requires_grad=True) for row in X],
     "list of rows": lambda: list(X),
     "lists of numbers": lambda: X.tolist(),
+    "tensor": lambda: torch.tensor(X),
     "masked array without a mask": lambda: np.ma.array(X),
     "inference tensor": lambda: torch.inference_mode()(lambda: torch.tensor(X) * 1)(),
     "frame": frame,
@@ -74,22 +65,14 @@ def test_every_type_of_numbers_is_taken_for_its_values(dtype):
     assert compare(values, Y, ["nbs"]).value["nbs"] == compare(values.double(), Y, ["nbs"]).value["nbs"]
 
 
-def masked_tensor():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.masked.masked_tensor(torch.tensor(X), torch.tensor(X) > 0)
-
-
 def nested(layout):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.nested.nested_tensor([torch.randn(3 + place % 2, 6) for place in range(30)], layout=layout)
+    return torch.nested.nested_tensor([torch.randn(3 + place % 2, 6) for place in range(30)], layout=layout)
 
 
 REFUSED = {
     "masked values": (lambda: np.ma.masked_less(X, -1), r"X: \d+ values are masked; fill them, or leave their inputs"),
     "masked NaN": (lambda: np.ma.masked_invalid(np.where(X > 1, np.nan, X)), "values are masked"),
-    "masked tensor": (masked_tensor, "X: some values of a masked tensor have no meaning"),
+    "masked tensor": (lambda: masked_tensor(torch.tensor(X), torch.tensor(X) > 0), "X: some values of a masked tensor"),
     "meta": (lambda: torch.empty(30, 5, device="meta"), "X: a tensor on the device meta has no values"),
     "nested": (lambda: nested(torch.strided), "X: a nested tensor has inputs of different sizes"),
     "jagged": (lambda: nested(torch.jagged), "X: a nested tensor has inputs of different sizes"),
@@ -101,6 +84,7 @@ REFUSED = {
     "name of a file": (lambda: "x.npy", "X: this str is not an array of numbers; read it first"),
     "nothing": (lambda: None, "X: this NoneType is not an array of numbers"),
     "generator": (lambda: (row for row in X), "X: this generator is not an array of numbers"),
+    "range": (lambda: range(10**12), "X: this range is not an array of numbers"),
     "text": (lambda: X.astype(str), "X: this ndarray is not an array of numbers, but of <U"),
     "time spans": (lambda: (X * 9).astype("m8[s]"), r"is not an array of numbers, but of timedelta64\[s\]"),
     "records": (lambda: np.zeros((30, 5), [("a", "f8")]), "X: this ndarray is not an array of numbers, but of .*'a'"),

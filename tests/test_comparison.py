@@ -47,16 +47,6 @@ def test_measures_come_in_the_order_in_which_they_are_asked_for():
     assert list(compare(random(30, 5), random(30, 5), "nbs").index) == ["nbs"]
 
 
-def test_a_score_does_not_depend_on_which_others_are_computed():
-    X, Y = random(40, 4, 4, 4), random(40, 4, 4, 4, seed=1)
-    for view in VIEWS:
-        together = compare(X, Y, view=view)
-        for measure in OF_REPRESENTATIONS:
-            alone = compare(X, Y, [measure], view=view).loc[measure]
-            assert alone.value == pytest.approx(together.value[measure], abs=1e-12, nan_ok=True), measure
-            assert alone.drop("value").equals(together.loc[measure].drop("value"))
-
-
 def test_rows_are_drawn_by_the_seed_alone():
     X, Y = random(40, 4, 4, 4), random(40, 4, 4, 4, seed=1)
     first, again, other = (compare(X, Y, view="channels", seed=seed).value for seed in (0, 0, 1))
@@ -98,21 +88,15 @@ def test_tensors_of_any_dtype_score_as_their_float64_values(dtype):
         pd.testing.assert_frame_equal(compare(X, Y, view=view), compare(X.double(), Y.double(), view=view))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", ">f4"])
-def test_arrays_score_as_tensors(dtype):
-    X, Y = ((random(30, 6, seed=seed).numpy() * 8).astype(dtype) for seed in (0, 1))
-    expected = compare(torch.tensor(X.astype("float64")), torch.tensor(Y.astype("float64")))
-    pd.testing.assert_frame_equal(compare(X, Y), expected)
-
-
-def test_layout_and_gradients_change_nothing():
+@pytest.mark.parametrize("view", VIEWS)
+def test_layout_and_gradients_change_nothing(view):
     X, Y = random(30, 4, 3, 3), random(30, 4, 3, 3, seed=1)
-    expected = compare(X, Y)
+    expected = compare(X, Y, view=view)
     strided = X.to(memory_format=torch.channels_last).requires_grad_()
     reversed_twice = np.ascontiguousarray(Y.numpy()[::-1])[::-1]
     reversed_twice.flags.writeable = False
-    got = compare(strided, reversed_twice)
-    assert got.value.to_numpy() == pytest.approx(expected.value.to_numpy(), abs=1e-12)
+    got = compare(strided, reversed_twice, view=view)
+    assert got.value.to_numpy() == pytest.approx(expected.value.to_numpy(), abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -148,9 +132,7 @@ def with_nan(X, *values):
             {},
             "Y: 3 of 150 activations are NaN or infinite",
         ),
-        (random(30), random(30), {}, r"X: shape \(30,\) is none of n x p, n x t x d"),
         (random(30, 5), random(30, 5, 2, 2, 2), {}, r"Y: shape \(30, 5, 2, 2, 2\) is none of"),
-        (random(30, 0), random(30, 5), {}, r"X: shape \(30, 0\) has no columns"),
         (random(30, 5), random(30, 5), {"measures": ["mean_ca"]}, "'mean_ca' .* did you mean 'mean_cca'"),
         (random(30, 5), random(30, 5), {"view": "chanels"}, "view: 'chanels' .* did you mean 'channels'"),
         (
@@ -167,10 +149,6 @@ def with_nan(X, *values):
         ),
         (random(30, 5), random(30, 5), {"measures": ["mask_overlap"]}, "needs the weights of two networks"),
         (random(30, 5, 2, 2), random(30, 5, 3, 3), {"view": "channels"}, "other positions"),
-        (random(30, 5) > 0, random(30, 5), {}, "X: values of type torch.bool are not real numbers"),
-        (random(30, 5).cfloat(), random(30, 5), {}, "X: values of type torch.complex64"),
-        (np.array([["a"] * 5] * 30), random(30, 5), {}, "X: this ndarray is not an array of numbers"),
-        ([[1.0], [2.0, 3.0]], random(30, 5), {}, "X: this list is not an array of numbers"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_sentence(X, Y, options, message):
@@ -335,28 +313,14 @@ def test_a_level_is_a_tidy_table_with_a_row_per_score():
 
 def test_each_score_is_that_of_comparing_the_two_layers():
     references = {"dense": snapshot(0), "untrained": snapshot(1)}
-    table = RunComparison(references, views=VIEWS, seed=5).level(snapshot(2))
+    table = RunComparison(references, views=VIEWS, measures=OF_REPRESENTATIONS, seed=5).level(snapshot(2))
     table = table.set_index(["reference", "layer", "view"])
     for reference, network in references.items():
         for layer, activations in network.activations.items():
             for view in VIEWS:
-                expected = compare(activations, snapshot(2).activations[layer], OF_THE_STUDY, view=view, seed=5)
+                expected = compare(activations, snapshot(2).activations[layer], view=view, seed=5)
                 got = table.loc[(reference, layer, view)].set_index("measure").loc[expected.index]
                 pd.testing.assert_frame_equal(got[["value", "status", "note"]], expected)
-
-
-def test_a_measure_outside_the_study_is_computed_where_it_is_asked_for():
-    asked = [name for name in OF_REPRESENTATIONS if name not in STUDY]
-    assert "mutual_knn" in asked
-    table = RunComparison({"dense": snapshot(0)}, measures=asked).level(snapshot(1)).set_index(["layer", "measure"])
-    expected = compare(snapshot(0).activations["conv"], snapshot(1).activations["conv"], asked)
-    pd.testing.assert_frame_equal(table.loc["conv"][list(expected)], expected)
-
-
-def test_the_reference_is_x_of_asymmetric_measures():
-    dense, level = {"layer": random(40, 3)}, {"layer": random(40, 8, seed=1)}
-    row = RunComparison({"dense": dense}, measures=["linear_regression_r2"]).level(level).iloc[0]
-    assert row.value == compare(dense["layer"], level["layer"]).value["linear_regression_r2"]
 
 
 def test_the_previous_level_is_a_reference_from_the_second_level_on():

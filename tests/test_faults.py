@@ -1,20 +1,25 @@
 """What crashes, damage and other processes leave behind, and what the next run makes of it."""
 
+import datetime
+import errno
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
-from synthetic import draw_images
+import torch
+from synthetic import draw_images, equal
 
 import simprune
+from simprune import data, study
 from simprune import store as store_module
-from simprune import study
 from simprune.experiment import Experiment
 from simprune.locks import locked
 from simprune.store import Checkpoint, Store, WriteError
@@ -27,11 +32,6 @@ def run(store, **options):
     return simprune.run(TINY, store=store, device="cpu", progress=False, **options)
 
 
-def equal(a, b) -> bool:
-    tables = [(x.performance.drop(columns="seconds"), x.similarity, x.sparsity) for x in (a, b)]
-    return all(x.equals(y) for x, y in zip(*tables, strict=True))
-
-
 @pytest.fixture(scope="module")
 def undisturbed(few_images, tmp_path_factory):
     return run(tmp_path_factory.mktemp("undisturbed"))
@@ -40,8 +40,6 @@ def undisturbed(few_images, tmp_path_factory):
 @pytest.fixture
 def stored(tmp_path, undisturbed):
     """A store with the undisturbed run."""
-    import shutil
-
     shutil.copytree(undisturbed.directory.parent, tmp_path / "store")
     return tmp_path / "store"
 
@@ -71,8 +69,6 @@ def test_a_corrupt_table_is_named_set_aside_and_made_again_without_training(
 
 
 def test_a_result_of_another_experiment_in_its_place_is_set_aside(stored, undisturbed, capsys):
-    import json
-
     file = stored / undisturbed.directory.name / "seed-0" / "provenance.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"key": "0" * 12}))
     assert equal(run(stored), undisturbed)
@@ -89,11 +85,6 @@ def test_reading_sets_nothing_aside(stored, undisturbed):
 
 
 def test_a_network_with_other_shapes_is_not_taken_for_one_of_the_experiment(stored, undisturbed):
-    import torch
-
-    from simprune import data
-    from simprune.store import Checkpoint
-
     fingerprint = data.load(TINY.dataset).fingerprint
     facts = Store(stored).read_network(TINY, 0, 0, fingerprint).facts
     Store(stored).write_network(TINY, 0, 0, fingerprint, Checkpoint({"weight": torch.ones(3)}, facts))
@@ -213,15 +204,14 @@ def test_a_clock_that_stands_still_hides_no_change_of_the_data(tmp_path, capsys)
 
 def test_a_clock_that_runs_backwards_changes_nothing(tmp_path, undisturbed, monkeypatch):
     """Every look at a clock that can be set gives an earlier time than the one before."""
-    import datetime as real
 
-    class Backwards(real.datetime):
+    class Backwards(datetime.datetime):
         looks = 0
 
         @classmethod
         def now(cls, tz=None):
             cls.looks += 1
-            return real.datetime(2000, 1, 1, tzinfo=tz) - real.timedelta(days=cls.looks)
+            return datetime.datetime(2000, 1, 1, tzinfo=tz) - datetime.timedelta(days=cls.looks)
 
     monkeypatch.setattr("simprune.study.datetime.datetime", Backwards)
     monkeypatch.setattr(time, "time", iter(range(10**9, 0, -1000)).__next__)
@@ -274,37 +264,38 @@ def _hold(file, held, leave):
         leave.wait(60)
 
 
-def test_a_lock_is_waited_for_with_a_word_and_taken_over_from_a_killed_process(tmp_path):
-    file, said = tmp_path / "lock", []
+@contextmanager
+def holding(file):
+    """The process that holds a lock, and the event on which it leaves it; at the end it is killed."""
     context = multiprocessing.get_context("fork")
     held, leave = context.Event(), context.Event()
     holder = context.Process(target=_hold, args=(file, held, leave))
     holder.start()
     assert held.wait(60)
+    yield holder, leave
+    holder.kill()
+    holder.join()
+
+
+def test_a_lock_is_waited_for_with_a_word_and_taken_over_from_a_killed_process(tmp_path):
+    file, said = tmp_path / "lock", []
 
     def waiting(who):
         said.append(who)
         holder.kill()
 
-    with locked(file, waiting):
+    with holding(file) as (holder, _), locked(file, waiting):
         assert len(said) == 1 and said[0].startswith(f"process {holder.pid} on ")
-    holder.join()
     with locked(file, said.append):
         pass
     assert len(said) == 1
 
 
-def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undisturbed, tmp_path, capsys):
+def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undisturbed, tmp_path, monkeypatch):
     """The first run is stood in for by a process that holds its lock and puts its result there."""
     aside = tmp_path / "aside"
     place = stored / undisturbed.directory.name
     place.rename(aside)
-    study_lock = stored / ".locks" / f"{TINY.key}-seed-0"
-    context = multiprocessing.get_context("fork")
-    held, leave = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(study_lock, held, leave))
-    holder.start()
-    assert held.wait(60)
     said = []
 
     def warn(self, text):
@@ -312,11 +303,10 @@ def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undistu
         aside.rename(place)
         leave.set()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simprune.study._Study.warn", warn)
-        patch.setattr("simprune.study.train", lambda *a, **k: pytest.fail("trained"))
+    monkeypatch.setattr("simprune.study._Study.warn", warn)
+    monkeypatch.setattr("simprune.study.train", lambda *a, **k: pytest.fail("trained"))
+    with holding(stored / ".locks" / f"{TINY.key}-seed-0") as (holder, leave):
         assert equal(run(stored), undisturbed)
-    holder.join()
     assert said == [
         f"the results of seed 0 are being made by process {holder.pid} on {os.uname().nodename}; "
         f"waiting until it is done (Ctrl-C ends this one)"
@@ -324,8 +314,6 @@ def test_a_second_run_waits_for_the_first_and_reads_what_it_made(stored, undistu
 
 
 def test_locks_are_done_without_where_the_file_system_has_none(tmp_path, monkeypatch):
-    import errno
-
     def unsupported(*arguments):
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -335,37 +323,19 @@ def test_locks_are_done_without_where_the_file_system_has_none(tmp_path, monkeyp
 
 
 def test_an_error_while_waiting_is_not_taken_for_a_file_system_without_locks(tmp_path):
-    context = multiprocessing.get_context("fork")
-    held, leave = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(tmp_path / "lock", held, leave))
-    holder.start()
-    assert held.wait(60)
-
     def waiting(who):
         raise BrokenPipeError("nobody reads what is said")
 
-    with pytest.raises(BrokenPipeError), locked(tmp_path / "lock", waiting):
+    with holding(tmp_path / "lock"), pytest.raises(BrokenPipeError), locked(tmp_path / "lock", waiting):
         pytest.fail("two hold one lock")
-    leave.set()
-    holder.join()
 
 
 # A real process -----------------------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_in_training_ends_within_seconds_with_status_130_and_keeps_what_is_finished(tmp_path):
-    options = "--levels 1 --epochs 2000 --train-size 100 --probe-size 50".split()
-    command = [
-        sys.executable,
-        "-m",
-        "simprune",
-        "run",
-        "lenet5",
-        "fashion_mnist_mini",
-        *options,
-        "--store",
-        str(tmp_path),
-    ]
+    run = "run lenet5 fashion_mnist_mini --levels 1 --epochs 2000 --train-size 100 --probe-size 50"
+    command = [sys.executable, "-m", "simprune", *run.split(), "--store", str(tmp_path)]
     # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

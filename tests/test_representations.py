@@ -122,15 +122,6 @@ def test_a_constant_representation_has_rank_0():
     assert (found.rank, found.dead) == (0, 4)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.int64])
-@pytest.mark.parametrize("columns", [6, 40])
-def test_any_dtype_is_decomposed_in_float64(dtype, columns):
-    matrix = (random(20, columns) * 8).to(dtype)
-    found, exact = decompose(matrix), decompose(matrix.double())
-    assert found.left.dtype == torch.float64
-    assert torch.equal(found.singular_values, exact.singular_values)
-
-
 @pytest.mark.parametrize("columns", [6, 40])
 def test_an_eigensolver_that_does_not_converge_is_replaced(monkeypatch, columns):
     def fail(matrix):
@@ -142,16 +133,6 @@ def test_an_eigensolver_that_does_not_converge_is_replaced(monkeypatch, columns)
     found = decompose(matrix)
     assert torch.allclose(found.singular_values, expected.singular_values)
     assert torch.allclose(found.left @ found.left.T, expected.left @ expected.left.T)
-
-
-def test_memory_layout_changes_nothing():
-    maps = random(30, 4, 5, 5)
-    for view in VIEWS:
-        one = decompose(maps, view)
-        two = decompose(maps.to(memory_format=torch.channels_last), view)
-        assert torch.allclose(one.singular_values, two.singular_values)
-    matrix = random(20, 30)
-    assert torch.allclose(decompose(matrix.T).singular_values, decompose(matrix.T.contiguous()).singular_values)
 
 
 @pytest.mark.parametrize("block", [1, 50, 2**20])
@@ -192,19 +173,3 @@ def test_many_rows_are_drawn_with_a_seed_and_never_on_a_stride(monkeypatch):
     monkeypatch.setattr(representations, "DRAWN_INPUTS", 20)
     assert decompose(random(30, 4)).drawn.rows == 20
     assert decompose(random(20, 4)).drawn is None
-
-
-def test_a_shuffled_representation_is_that_of_the_shuffled_inputs():
-    maps = random(40, 3, 8, 8)
-    for view in VIEWS:
-        generator = torch.Generator().manual_seed(5)
-        order = torch.randperm(40, generator=torch.Generator().manual_seed(5))
-        shuffled = decompose(maps, view).shuffled(generator)
-        expected = decompose(maps[order], view)
-        assert torch.equal(shuffled.activations, expected.activations)
-        assert torch.allclose(shuffled.left_vectors().abs(), expected.left_vectors().abs(), atol=1e-9)
-
-
-def test_what_is_no_array_is_refused_before_it_is_made_one():
-    with pytest.raises(InputError, match="X: this range is not an array of numbers"):
-        representations.as_activations(range(10**12), "X")

@@ -2,11 +2,13 @@
 
 import dataclasses
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+from test_data import random_split, write_idx
 
 import simprune
 from simprune import data
@@ -110,9 +112,10 @@ def test_a_new_measure_reference_or_view_empties_nothing_that_is_shipped(tmp_pat
         assert more.experiment == results.experiment
 
 
-def test_a_measure_that_is_no_longer_known_hides_no_other(incomplete, monkeypatch):
+@mock.patch.dict(MEASURES)  # which puts all back in their order
+def test_a_measure_that_is_no_longer_known_hides_no_other(incomplete):
     experiment, store = incomplete
-    monkeypatch.delitem(MEASURES, "nbs")
+    del MEASURES["nbs"]
     four = load(experiment.replace(seeds=[4], measures=["linear_cka"]), store=store)
     assert four.experiment.measures == ("linear_cka",) and experiment.name in stored(store)
 
@@ -120,13 +123,7 @@ def test_a_measure_that_is_no_longer_known_hides_no_other(incomplete, monkeypatc
 @pytest.fixture
 def other_mnist(tmp_path):
     """A data root with a few images that are not MNIST's, under its name."""
-    raw = tmp_path / "data" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for split in ("train", "t10k"):
-        sizes = b"".join(size.to_bytes(4, "big") for size in (20, 28, 28))
-        pixels = np.arange(20 * 28 * 28, dtype=np.uint8).tobytes()
-        (raw / f"{split}-images-idx3-ubyte").write_bytes((0x803).to_bytes(4, "big") + sizes + pixels)
-        (raw / f"{split}-labels-idx1-ubyte").write_bytes((0x801).to_bytes(4, "big") + sizes[:4] + bytes(range(10)) * 2)
+    write_idx(tmp_path / "data", "MNIST", random_split(20, 1, 28, 10, seed=0), random_split(20, 1, 28, 10, seed=1))
     return tmp_path / "data"
 
 

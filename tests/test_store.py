@@ -55,12 +55,6 @@ def test_the_users_results_come_before_the_shipped_ones_which_are_only_read(stor
     assert [r.performance["test_accuracy"][0] for r in store.read_seed(EXPERIMENT, 0)] == [0.2, 0.1]
 
 
-def test_another_experiment_or_seed_finds_nothing(store):
-    store.write_seed(EXPERIMENT, 0, result())
-    assert store.read_seed(EXPERIMENT, 1) == []
-    assert store.read_seed(EXPERIMENT.replace(rate=0.3), 0) == []
-
-
 @pytest.mark.parametrize("table", ["performance.parquet", "similarity.parquet", "sparsity.parquet", "provenance.json"])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "emptied", "other"])
 def test_a_half_written_or_damaged_result_is_ignored(store, table, damage):
@@ -296,28 +290,18 @@ def test_shipped_diagnostics_are_read_beside_the_users(store, tmp_path):
     assert {name: table["value"][0] for name, table in read.items()} == {"nulls": 0.1, "spectral": 0.3}
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "emptied"])
-def test_a_damaged_table_of_diagnostics_is_ignored_and_the_others_are_not(store, damage):
-    networks = result().networks
-    for name in ("nulls", "spectral"):
-        store.write_diagnostics(EXPERIMENT, 0, networks, name, diagnostics(0.1), {})
-    file = store.directory(EXPERIMENT) / "seed-0" / "diagnostics-nulls.parquet"
-    data = file.read_bytes()
-    file.unlink()
-    if damage != "missing":
-        file.write_bytes({"truncated": data[:-9], "emptied": b""}[damage])
-    assert set(store.read_diagnostics(EXPERIMENT, 0, networks)) == {"spectral"}
-
-
 @pytest.mark.parametrize("name", ["diagnostics-nulls.parquet", "diagnostics.json"])
-def test_damaged_diagnostics_are_named_and_set_aside_by_who_may_write(store, name):
+@pytest.mark.parametrize("end", [-9, 0])
+def test_damaged_diagnostics_are_named_and_set_aside_by_who_may_write_and_the_others_are_read(store, name, end):
     networks = result().networks
-    store.write_diagnostics(EXPERIMENT, 0, networks, "nulls", diagnostics(0.1), {})
+    for table in ("nulls", "spectral"):
+        store.write_diagnostics(EXPERIMENT, 0, networks, table, diagnostics(0.1), {})
     file = store.directory(EXPERIMENT) / "seed-0" / name
-    file.write_bytes(file.read_bytes()[:-9])
-    said = []
-    assert store.read_diagnostics(EXPERIMENT, 0, networks) == {} and file.exists()
-    assert store.read_diagnostics(EXPERIMENT, 0, networks, said.append) == {} and not file.exists()
+    file.write_bytes(file.read_bytes()[:end])
+    said, others = [], {"diagnostics-nulls.parquet": {"spectral"}, "diagnostics.json": set()}[name]
+    assert set(store.read_diagnostics(EXPERIMENT, 0, networks)) == others and file.exists()
+    for _ in range(2):  # damaged, then missing
+        assert set(store.read_diagnostics(EXPERIMENT, 0, networks, said.append)) == others and not file.exists()
     assert len(said) == 1 and f"{file} is corrupt" in said[0] and file.with_name(f"{name}.corrupt").exists()
 
 

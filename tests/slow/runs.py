@@ -9,20 +9,19 @@ import pandas as pd
 
 TABLES = ("performance", "similarity", "sparsity")
 OPTIONS = "--levels 3 --rate 0.5 --epochs 1 --train-size 500 --probe-size 100".split()
-COMMAND = [sys.executable, "-m", "simprune", "run", "lenet5", "fashion_mnist_mini", *OPTIONS]
 
 
-def start(store: Path, *options: str, threads: int = 2, **more) -> subprocess.Popen:
+def start(store: Path, *options: str, threads: int = 2, size=OPTIONS, **more) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = [*COMMAND, *options, "--store", str(store)]
+    command = [sys.executable, "-m", "simprune", "run", "lenet5", "fashion_mnist_mini", *size, *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=environment, **pipes, **more)
+    return subprocess.Popen([*command, "--store", str(store)], env=environment, **pipes, **more)
 
 
-def run(store: Path, *options: str, threads: int = 2) -> str:
+def run(store: Path, *options: str, threads: int = 2, size=OPTIONS) -> str:
     """Run to the end; what was said on stderr."""
-    process = start(store, *options, threads=threads)
-    _, said = process.communicate(timeout=600)
+    process = start(store, *options, threads=threads, size=size)
+    _, said = process.communicate(timeout=1800)
     assert process.returncode == 0, said
     return said
 

@@ -143,18 +143,6 @@ def test_a_waiting_process_takes_over_when_the_other_is_killed(undisturbed, tmp_
     assert same(tables(tmp_path), undisturbed[0]) and not left_behind(tmp_path)
 
 
-def test_ctrl_c_in_training_ends_within_seconds_with_one_line_and_status_130(undisturbed, tmp_path):
-    # A shell starts what it puts in the background with this signal ignored, and children inherit that.
-    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    process = start(tmp_path, "--epochs", "300", "--train-size", "all", preexec_fn=heard)
-    time.sleep(undisturbed[1])
-    clock = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and time.monotonic() - clock < 5
-    assert said == "simprune: interrupted; what was finished is kept, run the same command to go on\n"
-
-
 def test_ctrl_c_at_random_moments_ends_within_seconds_in_one_line_and_the_next_run_goes_on(undisturbed, tmp_path):
     expected, seconds = undisturbed
     draw = random.Random(9)

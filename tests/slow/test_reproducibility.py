@@ -1,29 +1,12 @@
 """The quick experiment in fresh processes: bit-identical with one number of threads, close with another."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from runs import same, tables
+from runs import run, same, tables
 
 
-def quick(store: Path, threads: int) -> dict:
+def quick(store, threads: int) -> dict:
     """The tables of the whole quick experiment."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    command = [
-        sys.executable,
-        "-m",
-        "simprune",
-        "run",
-        "lenet5",
-        "fashion_mnist_mini",
-        "--store",
-        str(store),
-        "--no-progress",
-    ]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=1800)
+    run(store, threads=threads, size=())
     return tables(store)
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from slurm import cluster, reason_for_none
 
@@ -53,14 +54,10 @@ def running(store: Path) -> list[int]:
     if not list(store.rglob("level-00.json")):
         return []
     found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            arguments = (entry / "cmdline").read_bytes().split(b"\0")
-            environment = (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"run" in arguments[:4] and b"python" in arguments[0] and f"SIMPRUNE_STORE={store}".encode() in environment:
-            found.append(int(entry.name))
+    for process in psutil.process_iter(["cmdline", "environ"]):  # None where it may not be read
+        arguments, environment = process.info["cmdline"] or [""], process.info["environ"] or {}
+        if "run" in arguments[:4] and "python" in arguments[0] and environment.get("SIMPRUNE_STORE") == str(store):
+            found.append(process.pid)
     return found
 
 
