@@ -50,8 +50,8 @@ def root(tmp_path):
     nbformat.write(template(), tmp_path / pages.TEMPLATE)
     nbformat.write(template(), tmp_path / "notebooks" / "vgg_cifar10.ipynb")
     (tmp_path / "_config.yml").write_text("title: A book\n")
-    toc = "format: jb-book\nroot: front  # first\nchapters:\n  - file: book/executed/vgg_cifar10 # a study\n  - file: last\n"
-    (tmp_path / "_toc.yml").write_text(toc)
+    toc = "root: front  # first\nchapters:\n  - file: book/executed/vgg_cifar10 # a study\n  - file: last\n"
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\n{toc}")
     table = "architecture,dataset,profile,seeds,retraining\nlenet5,mnist,paper,0 1,finetune\nlenet5,mnist,paper,0,\n"
     (tmp_path / "studies.csv").write_text(table)
     return tmp_path
