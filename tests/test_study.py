@@ -325,7 +325,7 @@ def test_images_that_were_changed_since_the_experiment_was_made_are_refused(tmp_
 def test_a_folder_with_too_few_images_is_refused_before_any_work(tmp_path):
     draw_images(tmp_path / "own", 0, side=28, count=16)
     own = PLAIN.replace(dataset=f"folder:{tmp_path / 'own'}", train_size="all", probe_size=8)
-    with pytest.raises(InputError, match="probe_size: 9 is more than the 8 images of folder:"):
+    with pytest.raises(InputError, match="probe_size: 9 is more than the 8 test images"):
         run(own.replace(probe_size=9), store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
     assert len(run(own, store=tmp_path / "store").performance) == 3

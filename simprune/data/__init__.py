@@ -6,8 +6,6 @@ on whole batches there.
 
 from simprune.data.batches import (
     AUGMENTATIONS,
-    PROBE_SEED,
-    SUBSET_SEED,
     Dataset,
     augment,
     normalise,
@@ -22,8 +20,6 @@ __all__ = [
     "DATASETS",
     "EMBEDDED_FILE",
     "FOLDER_PREFIX",
-    "PROBE_SEED",
-    "SUBSET_SEED",
     "Dataset",
     "DatasetSpec",
     "augment",
