@@ -266,10 +266,10 @@ def pruning_run(inputs: int) -> list[dict[str, torch.Tensor]]:
 def ours(dense: dict, levels: list[dict], measures: list[str]) -> tuple[float, float, object]:
     """Seconds for the references, and for the levels, and the scores of the last one."""
     start = time.perf_counter()
-    run = comparison.RunComparison({"dense": dense}, measures=measures)
+    run = comparison.RunComparison({"dense": comparison.Snapshot(dense, {}, {})}, measures=measures)
     decomposed = time.perf_counter()
     for level in levels:
-        table = run.level(level)
+        table = run.level(comparison.Snapshot(level, {}, {}))
     return decomposed - start, time.perf_counter() - decomposed, table
 
 

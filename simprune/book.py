@@ -4,7 +4,6 @@
 what they gave; `pdf` has a chromium print it. The book's root is the folder that holds `_config.yml` and `_toc.yml`.
 """
 
-import base64
 import hashlib
 import json
 import os
@@ -18,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -39,7 +38,6 @@ from simprune.places import default_root
 
 NOTEBOOKS = Path("notebooks")
 EXECUTED = Path("book/executed")
-FIGURES = EXECUTED / "figures"
 PROVENANCE = EXECUTED / "provenance.md"
 RESULTS = Path("book/results")
 ROOTS = ("SIMPRUNE_DATA", "SIMPRUNE_STORE")
@@ -97,17 +95,9 @@ def book_root(root: Path | str = ".") -> Path:
 
 def toc_pages(root: Path) -> list[str]:
     """The pages of the table of contents, in its order, as paths from the root without a suffix."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    from sphinx_external_toc.parsing import parse_toc_yaml  # takes a while to import
 
-    def walk(entry: Any) -> Iterator[str]:
-        if isinstance(entry, dict):
-            yield from (entry[key] for key in ("root", "file") if key in entry)
-            entry = [entry[key] for key in ("parts", "chapters", "sections") if key in entry]
-        if isinstance(entry, list):
-            for part in entry:
-                yield from walk(part)
-
-    return list(walk(toc))
+    return list(parse_toc_yaml(root / "_toc.yml"))
 
 
 def notebooks(root: Path) -> list[Path]:
@@ -259,7 +249,7 @@ class _Checksums:
 def _surroundings(root: Path) -> str:
     """Checksum of what any notebook may show: the package, versions, the results that are shipped, where data are."""
     package = Path(__file__).resolve().parent
-    parts = [f"{name} {_version(name)}" for name in SHOWN_BY + TOOLS]
+    parts = [f"{name} {version(name)}" for name in SHOWN_BY + TOOLS]
     for folder, pattern in ((package, "**/*.py"), (root / RESULTS, "**/*.json"), (root, "*.csv"), (root, "book/*.csv")):
         parts += [f"{file.relative_to(folder)} {_sha256(file.read_bytes())}" for file in sorted(folder.glob(pattern))]
     return _sha256(sys.version, os.environ.get("SIMPRUNE_DATA", ""), *parts)
@@ -267,13 +257,6 @@ def _surroundings(root: Path) -> str:
 
 def _sha256(*parts: str | bytes) -> str:
     return hashlib.sha256(b"\0".join(part if isinstance(part, bytes) else part.encode() for part in parts)).hexdigest()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 @dataclass
@@ -289,16 +272,6 @@ class _Job:
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self.start
-
-    def cells(self) -> tuple[int, int]:
-        """Code cells done and in all; papermill writes the notebook at every cell."""
-        try:
-            cells = json.loads(self.target.read_text(encoding="utf-8"))["cells"]
-        except (OSError, ValueError):
-            return 0, 0
-        code = [cell for cell in cells if cell["cell_type"] == "code"]
-        done = sum(cell["metadata"].get("papermill", {}).get("status") == "completed" for cell in code)
-        return done, len(code)
 
 
 def execute(
@@ -337,10 +310,8 @@ def execute(
                     notebook = waiting.pop(0)
                     job = _start(notebook, scratch / notebook.name, taken[notebook], environment)
                     running[progress.add_task(notebook.stem, total=None)] = job
-                wait([job.process.sentinel for job in running.values()], timeout=0.25)
+                wait([job.process.sentinel for job in running.values()], timeout=1)
                 for task, job in list(running.items()):
-                    done, total = job.cells()
-                    progress.update(task, description=f"{job.notebook.stem}: cell {min(done + 1, total)} of {total}")
                     if job.process.is_alive():
                         continue
                     del running[task]
@@ -416,17 +387,13 @@ def _place(cell: NotebookNode, error: NotebookNode) -> str:
 
 
 def _finish(job: _Job, output_dir: Path) -> list[str]:
-    """Tidy an executed notebook and put it and its figures in place; gives what its cells wrote on stderr."""
+    """Tidy an executed notebook and put it in place; gives what its cells wrote on stderr."""
     notebook = nbformat.read(job.target, as_version=4)
     root = job.notebook.parent.parent
     warnings = tidy(notebook, root)
     place_captions(notebook)
     label_figures(notebook, job.notebook.stem)
     notebook.metadata.papermill.input_path = job.notebook.relative_to(root).as_posix()
-    figures = output_dir / FIGURES.name
-    figures.mkdir(exist_ok=True)
-    for name, image in named_figures(notebook).items():
-        (figures / f"{name}.png").write_bytes(image)
     nbformat.write(notebook, output_dir / job.notebook.name)
     return warnings
 
@@ -488,19 +455,6 @@ def _without_paths(output: NotebookNode, root: Path) -> NotebookNode:
         if isinstance(content, str) and "text/" in kind:
             output.data[kind] = replaced(content)
     return output
-
-
-def named_figures(notebook: NotebookNode) -> dict[str, bytes]:
-    """The pictures (PNG) of the cells that give their figure a name, by that name."""
-    figures = {}
-    for cell in notebook.cells:
-        name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
-        pictures = [
-            output.data["image/png"] for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-        ]
-        if name and pictures:
-            figures[name] = base64.b64decode(pictures[0])
-    return figures
 
 
 def write_provenance(executed: Sequence[Path], root: Path) -> Path:
@@ -708,14 +662,15 @@ def _anchor(page: str) -> str:
 
 def _contents(root: Path, read: dict[str, BeautifulSoup]) -> str:
     """The table of contents, with its parts; the pages are without what only a screen can do."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    parts = [{"chapters": [{"file": toc["root"]}]}, *toc.get("parts", [{"chapters": toc.get("chapters", [])}])]
+    from sphinx_external_toc.parsing import parse_toc_yaml
+
+    front = parse_toc_yaml(root / "_toc.yml").root
     lines = []
-    for part in parts:
-        chapters = [entry["file"] for entry in part["chapters"] if entry.get("file") in read]
-        if part.get("caption"):
-            lines.append(f"<p>{escape(part['caption'])}</p>")
-        items = (f'<li><a href="#{_anchor(page)}">{read[page].h1.decode_contents()}</a></li>' for page in chapters)
+    for caption, pages in (("", [front.docname]), *((part.caption, part.files()) for part in front.subtrees)):
+        if caption:
+            lines.append(f"<p>{escape(caption)}</p>")
+        titles = {page: read[page].h1.decode_contents() for page in pages if page in read}
+        items = (f'<li><a href="#{_anchor(page)}">{title}</a></li>' for page, title in titles.items())
         lines.append(f"<ul>{''.join(items)}</ul>")
     return "\n".join(lines)
 

@@ -4,20 +4,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from simprune.errors import InputError, check_choice, check_list, check_whole, shown
 from simprune.measures import MEASURES, STUDY, Measure, Pair, Score
 from simprune.measures.chance import null_values, significance
-from simprune.measures.core import FEWEST_INPUTS, pair_of, score_of, undefined
-from simprune.representations import VIEWS, Representation, as_activations, decompose, nonfinite
+from simprune.measures.core import pair_of, score_of, undefined
+from simprune.representations import Representation, as_activations, decompose, nonfinite
 
 REFERENCES = ("dense", "previous", "sibling", "untrained")
 COLUMNS = ("layer", "layer_index", "reference", "view", "measure", "value", "status", "note")
 
 # Where scores of outputs and weights stand in a table: they have no view of their own.
 OUTPUTS, WEIGHTS, NETWORK = "outputs", "weights", "network"
+
+Parts = dict[str, Representation | Score]  # one layer: view -> its representation, or why there is none
 
 
 # ----------------------------------------------------------------------------- two representations
@@ -99,11 +100,10 @@ def chosen_measures(
     if measures is None:
         chosen = [measure for measure in MEASURES.values() if measure.subject == "representations"]
     else:
-        chosen = _measures(measures)
+        chosen = [MEASURES[check_choice("measures", name, MEASURES)] for name in check_list("measures", measures)]
     for measure in chosen:
         if measure.subject == "outputs":
-            labels = " and the labels" if measure.needs_labels else ""
-            raise InputError(f"measures: {measure.id!r} needs the logits of two networks{labels}, not representations")
+            raise InputError(f"measures: {measure.id!r} needs the logits of two networks, not representations")
         if measure.subject == "weights":
             raise InputError(f"measures: {measure.id!r} needs the weights of two networks, not representations")
     for name in given or ():
@@ -111,34 +111,24 @@ def chosen_measures(
     return [measure.with_options(given[measure.id]) if given and measure.id in given else measure for measure in chosen]
 
 
-def _measures(measures: Sequence[str]) -> list[Measure]:
-    names = check_list("measures", measures)
-    return [MEASURES[check_choice("measures", name, MEASURES)] for name in names]
-
-
 # ------------------------------------------------------------------------ decomposed, ready for many pairs
 
 
-def decomposed_views(
-    activations: Tensor, views: Iterable[str], measures: Sequence[Measure], seed: int, most_inputs: int | None = None
-) -> dict[str, Representation | Score]:
+def decomposed_views(activations: Tensor, views: Iterable[str], measures: Sequence[Measure], seed: int) -> Parts:
     """One layer in each view, decomposed, with what `measures` derive from it alone; or why there is none.
 
-    `most_inputs`: for work on pairs of rows, see `decompose`. A 2-D layer has one decomposition, the same object, for
-    all views.
+    A 2-D layer has one decomposition, the same object, for all views.
     """
     views = tuple(views)
     if wrong := nonfinite(activations):
         return dict.fromkeys(views, undefined(f"{wrong} NaN or infinite activations"))
     if activations.ndim == 2:
-        return dict.fromkeys(views, _decomposed(activations, "flatten", measures, seed, most_inputs)) if views else {}
-    return {view: _decomposed(activations, view, measures, seed, most_inputs) for view in views}
+        return dict.fromkeys(views, _decomposed(activations, "flatten", measures, seed)) if views else {}
+    return {view: _decomposed(activations, view, measures, seed) for view in views}
 
 
-def _decomposed(
-    activations: Tensor, view: str, measures: Sequence[Measure], seed: int, most_inputs: int | None
-) -> Representation:
-    representation = decompose(activations, view, seed, most_inputs)
+def _decomposed(activations: Tensor, view: str, measures: Sequence[Measure], seed: int) -> Representation:
+    representation = decompose(activations, view, seed)
     if not representation.constant:
         if any(measure.decomposes for measure in measures):
             _ = representation.spectrum
@@ -146,6 +136,17 @@ def _decomposed(
             measure.features(representation)
     representation.forget_gram()
     return representation
+
+
+def view_scores(x: Parts, y: Parts, measures: Sequence[Measure]) -> Iterator[tuple[str, str, Score]]:
+    """Yield view, measure and score of two layers; what the views share is computed once."""
+    done: dict[tuple[int, int], list[Score]] = {}
+    for view in x:
+        key = id(x[view]), id(y[view])
+        if key not in done:
+            done[key] = pair_scores(x[view], y[view], measures)
+        for measure, score in zip(measures, done[key], strict=True):
+            yield view, measure.id, score
 
 
 def pair_scores(x: Representation | Score, y: Representation | Score, measures: Sequence[Measure]) -> list[Score]:
@@ -166,21 +167,21 @@ class Snapshot:
 
     Attributes:
         activations: layer -> tensor n x ..., in network order; the last are the logits
-        weights: layer -> weights, as the network computes with them; None where they are not compared
-        masks: layer -> not 0 where a weight is kept; None where nothing is pruned
+        weights: layer -> weights, as the network computes with them
+        masks: layer -> not 0 where a weight is kept
     """
 
     activations: Mapping[str, Tensor]
-    weights: Mapping[str, Tensor] | None = None
-    masks: Mapping[str, Tensor] | None = None
+    weights: Mapping[str, Tensor]
+    masks: Mapping[str, Tensor]
 
 
 @dataclass
 class _Network:
-    """A snapshot, decomposed: (layer, view) -> representation, or why there is none."""
+    """A snapshot, decomposed: layer -> its views."""
 
     snapshot: Snapshot
-    parts: dict[tuple[str, str], Representation | Score]
+    parts: dict[str, Parts]
 
     @property
     def logits(self) -> Tensor:
@@ -191,55 +192,37 @@ class RunComparison:
     """Compares the levels of a pruning run, one after the other, with references that are decomposed once.
 
     Args:
-        references: name -> the network, as a `Snapshot` or its activations alone
+        references: name -> the network
         views: how conv activations become matrices
-        measures: ids of `MEASURES`; by default those of the study, `STUDY`, that the snapshots and `labels` allow
+        measures: ids of `MEASURES`
         previous: whether each level is also compared with the one before
         labels: of the inputs, n; `accuracy_gap` needs them
         seed: of the rows drawn where work on all pairs of rows would be too much
 
-    Alive are the decompositions of the references, of the previous level where it is compared, and of the current
-    layer. Activations of references are let go where no measure needs them: the `channels` view, the matching of
-    units and PWCCA with p >= n do. Raises InputError for references that can't be used.
+    Networks have the same layers, inputs and positions. Alive are the decompositions of the references, of the
+    previous level where it is compared, and of the current layer. Activations of references are let go where no
+    measure needs them: the `channels` view, the matching of units and PWCCA with p >= n do.
     """
 
     def __init__(
         self,
-        references: Mapping[str, Snapshot | Mapping[str, Tensor]],
+        references: Mapping[str, Snapshot],
         *,
         views: Sequence[str] = ("flatten",),
-        measures: Sequence[str] | None = None,
+        measures: Sequence[str] = STUDY,
         previous: bool = False,
         labels: Tensor | None = None,
         seed: int = 0,
     ):
-        self.views = tuple(check_choice("views", view, VIEWS) for view in views)
-        self.previous, self.labels, self.seed = previous, labels, check_whole("seed", seed, 0)
-        self.asked = measures is not None
-        chosen = _measures(STUDY if measures is None else measures)
-        if labels is None:
-            if self.asked and any(measure.needs_labels for measure in chosen):
-                raise InputError("labels: accuracy_gap needs them")
-            chosen = [measure for measure in chosen if not measure.needs_labels]
+        self.views, self.previous, self.labels, self.seed = views, previous, labels, seed
         self._of = {
-            subject: [measure for measure in chosen if measure.subject == subject]
+            subject: [MEASURES[name] for name in measures if MEASURES[name].subject == subject]
             for subject in ("representations", "outputs", "weights")
         }
-        self._shapes: dict[str, tuple[int, ...]] = {}
         self._references: dict[str, _Network] = {}
         for name, network in references.items():
-            snapshot = self._accepted(network, name)
-            for layer, activations in snapshot.activations.items():
-                if wrong := nonfinite(activations):
-                    raise InputError(
-                        f"{name} {layer}: {wrong} of {activations.numel()} activations are NaN or infinite"
-                    )
-            parts = {
-                (layer, view): part
-                for layer in snapshot.activations
-                for view, part in self._parts(snapshot.activations[layer]).items()
-            }
-            self._references[name] = self._kept(_Network(snapshot, parts))
+            parts = {layer: self._parts(layer, tensor) for layer, tensor in network.activations.items()}
+            self._references[name] = self._kept(_Network(network, parts))
         self._before: _Network | None = None
 
     @staticmethod
@@ -254,76 +237,45 @@ class RunComparison:
             for view in of[MEASURES[measure].subject]
         }
 
-    def level(self, network: Snapshot | Mapping[str, Tensor]) -> pd.DataFrame:
+    def level(self, network: Snapshot) -> pd.DataFrame:
         """Score one level against all references: one row per score, with the columns COLUMNS.
 
         Scores of outputs stand at the last layer with the view "outputs", those of weights at the layer "network"
         with the index -1 and the view "weights". NaN or infinite activations, as of a network whose training
-        diverged, give undefined scores. Raises InputError for layers or shapes other than the references'.
+        diverged, give undefined scores.
         """
-        snapshot = self._accepted(network, "level")
         references = dict(self._references)
         if self._before is not None:
             references["previous"] = self._before
-        current = _Network(snapshot, {})
+        current = _Network(network, {})
         rows: list[tuple] = []
-        for index, (layer, activations) in enumerate(snapshot.activations.items()):
-            parts = self._parts(activations)
+        for index, (layer, activations) in enumerate(network.activations.items()):
+            parts = self._parts(layer, activations)
             for name, reference in references.items():
-                for view, measure, score in self._layer_scores(reference, layer, parts):
+                for view, measure, score in view_scores(reference.parts[layer], parts, self._of["representations"]):
                     rows.append((layer, index, name, view, measure, *score))
             if self.previous:
-                current.parts |= {(layer, view): part for view, part in parts.items()}
-        last = len(snapshot.activations) - 1
+                current.parts[layer] = parts
+        last = len(network.activations) - 1
         for name, reference in references.items():
             for measure in self._of["outputs"]:
                 score = self._output_score(measure, reference, current)
                 rows.append((layer, last, name, OUTPUTS, measure.id, *score))
         for name, reference in references.items():
-            for measure in self._of["weights"] if self._have_weights(reference, current) else ():
-                score = measure.score(*_weights(reference.snapshot, snapshot))
-                rows.append((NETWORK, -1, name, WEIGHTS, measure.id, *score))
+            weights, masks = (reference.snapshot.weights, network.weights), (reference.snapshot.masks, network.masks)
+            for measure in self._of["weights"]:
+                rows.append((NETWORK, -1, name, WEIGHTS, measure.id, *measure.score(weights, masks)))
         if self.previous:
             self._before = self._kept(current)
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    # What one network gives ------------------------------------------------------------------------
-
-    def _accepted(self, network: Snapshot | Mapping[str, Tensor], name: str) -> Snapshot:
-        """The network as a snapshot whose layers, inputs and positions are those of the networks before it."""
-        snapshot = network if isinstance(network, Snapshot) else Snapshot(network)
-        if not snapshot.activations:
-            raise InputError(f"{name}: no layer has activations")
-        tensors = {layer: as_activations(tensor, f"{name} {layer}") for layer, tensor in snapshot.activations.items()}
-        snapshot = replace(snapshot, activations=tensors)
-        shapes = {layer: tuple(tensor.shape) for layer, tensor in snapshot.activations.items()}
-        inputs = {shape[0] for shape in shapes.values()}
-        if len(inputs) > 1:
-            raise InputError(f"{name}: layers have other numbers of inputs: {sorted(inputs)}")
-        if min(inputs) < FEWEST_INPUTS:
-            raise InputError(f"{name}: {min(inputs)} inputs are too few; at least {FEWEST_INPUTS} are needed")
-        if self.labels is not None and inputs != {len(self.labels)}:
-            raise InputError(f"{name}: {min(inputs)} inputs against {len(self.labels)} labels")
-        self._shapes = self._shapes or shapes
-        if list(shapes) != list(self._shapes):
-            raise InputError(f"{name}: the layers {', '.join(shapes)} are not {', '.join(self._shapes)}")
-        for layer, shape in shapes.items():
-            if (shape[0], *shape[2:]) != (self._shapes[layer][0], *self._shapes[layer][2:]):
-                raise InputError(
-                    f"{name}: the shape {shape} of {layer} has other inputs or positions than {self._shapes[layer]}"
-                )
-        if self.asked and self._of["weights"] and snapshot.weights is None:
-            raise InputError(f"{name}: {self._of['weights'][0].id!r} needs the weights of the network")
-        return snapshot
-
-    def _parts(self, activations: Tensor) -> dict[str, Representation | Score]:
-        """One layer in each view, decomposed; a 2-D layer has one decomposition for all views."""
+    def _parts(self, layer: str, activations: Tensor) -> Parts:
         measures = self._of["representations"]
-        return decomposed_views(activations, self.views, measures, self.seed) if measures else {}
+        return decomposed_views(as_activations(activations, layer), self.views, measures, self.seed) if measures else {}
 
     def _kept(self, network: _Network) -> _Network:
         """The network without the activations that no measure will ask for; the logits stay."""
-        for part in network.parts.values():
+        for part in (part for parts in network.parts.values() for part in parts.values()):
             if isinstance(part, Representation) and not part.streamed:
                 if not any(measure.needs_activations(part) for measure in self._of["representations"]):
                     part.forget_activations()
@@ -331,34 +283,8 @@ class RunComparison:
         snapshot = replace(network.snapshot, activations={last: network.logits})
         return _Network(snapshot, network.parts)
 
-    # Scores ------------------------------------------------------------------------------------------
-
-    def _layer_scores(
-        self, reference: _Network, layer: str, parts: dict[str, Representation | Score]
-    ) -> Iterator[tuple[str, str, Score]]:
-        """Yield view, measure and score of one layer against one reference."""
-        done: dict[int, list[Score]] = {}
-        for view, part in parts.items():
-            other = reference.parts[layer, view]
-            if id(part) not in done:
-                done[id(part)] = pair_scores(other, part, self._of["representations"])
-            for measure, score in zip(self._of["representations"], done[id(part)], strict=True):
-                yield view, measure.id, score
-
     def _output_score(self, measure: Measure, reference: _Network, current: _Network) -> Score:
         wrong = nonfinite(reference.logits) + nonfinite(current.logits)
         if wrong:
             return undefined(f"{wrong} NaN or infinite logits")
         return measure.score(reference.logits, current.logits.to(reference.logits.device), self.labels)
-
-    def _have_weights(self, *networks: _Network) -> bool:
-        return all(network.snapshot.weights is not None for network in networks)
-
-
-def _weights(*snapshots: Snapshot) -> tuple[tuple, tuple]:
-    """Weights and masks of two networks; without masks, nothing is pruned."""
-    masks = (
-        snapshot.masks or {layer: torch.ones_like(weight) for layer, weight in snapshot.weights.items()}
-        for snapshot in snapshots
-    )
-    return tuple(snapshot.weights for snapshot in snapshots), tuple(masks)

@@ -5,23 +5,24 @@ whatever an experiment asks for, so that they do not depend on it.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from simprune import pruning
-from simprune.comparison import decomposed_views, pair_scores
+from simprune.comparison import Parts, decomposed_views, view_scores
 from simprune.data import Dataset, normalise, stratified_draw
 from simprune.measures import MEASURES, STUDY
 from simprune.measures.chance import null_values
 from simprune.measures.core import Measure, Pair, Score
-from simprune.measures.released import RELEASED, linear_kernel, released_cka, released_nbs
+from simprune.measures.released import linear_kernel, released_cka
 from simprune.measures.spectral import spectral_values
-from simprune.representations import VIEWS, Representation, extract, nonfinite
+from simprune.representations import VIEWS, Representation, extract
 from simprune.training import evaluate
 
 # Raise it when a change of the code changes the numbers or the layout of a table: older ones are then not used.
@@ -32,8 +33,6 @@ SHUFFLES = {"flatten": 3, "channels": 2, "pooled": 3}
 # Inputs drawn, and how often.
 SAMPLE_SIZES = (50, 100, 250, 500)
 SAMPLE_DRAWS = 5
-# Where a table takes some of the pruned levels: those between would nearly repeat their neighbours.
-SPREAD_LEVELS = ("first", "quarter", "half", "last")
 # The plane on which CCA (0, 1), NBS (1, 1) and CKA (1, 2) are points, and a margin beyond.
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 EXPONENTS = (1.0, 1.5, 2.0, 3.0, 4.0, math.inf)
@@ -50,7 +49,9 @@ NORM_IMAGES = 5000
 HELD = 400_000_000
 
 Row = tuple
-Parts = dict[str, Representation | Score]
+# Columns that several tables share.
+PLACE = ["level", "layer", "layer_index", "reference", "view", "measure"]
+SCORE = ["value", "status", "note"]
 
 
 def representation_measures() -> list[Measure]:
@@ -121,8 +122,7 @@ def nulls(run: ProbedRun) -> pd.DataFrame:
                     done[id(part)] = _shuffled_scores(dense[layer][view], part, measures, SHUFFLES[view], run.seed)
                 for measure, values in zip(measures, done[id(part)], strict=True):
                     rows.append((level, layer, index, "dense", view, measure.id, *_mean_and_spread(values)))
-    columns = ["level", "layer", "layer_index", "reference", "view", "measure", "null", "null_sd", "shuffles"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*PLACE, "null", "null_sd", "shuffles"])
 
 
 def _shuffled_scores(
@@ -163,26 +163,15 @@ def samples(run: ProbedRun) -> pd.DataFrame:
             for level, reference, x, y in others:
                 for view, measure, score in _scores(x, y):
                     rows.append((level, layer, index, reference, view, measure, size, draw, *score))
-    columns = [
-        "level",
-        "layer",
-        "layer_index",
-        "reference",
-        "view",
-        "measure",
-        "inputs",
-        "draw",
-        "value",
-        "status",
-        "note",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*PLACE, "inputs", "draw", *SCORE])
 
 
 def spread_levels(levels: int) -> tuple[int, ...]:
-    """The pruned levels of SPREAD_LEVELS, each once: the first, those at a quarter and at half, and the last."""
-    named = {"first": 1, "quarter": math.ceil(levels / 4), "half": math.ceil(levels / 2), "last": levels}
-    return tuple(sorted({named[name] for name in SPREAD_LEVELS if 1 <= named[name] <= levels}))
+    """Some pruned levels, each once: the first, those at a quarter and at half, and the last.
+
+    Those between would nearly repeat their neighbours.
+    """
+    return tuple(sorted({1, math.ceil(levels / 4), math.ceil(levels / 2), levels})) if levels else ()
 
 
 def drawn_inputs(count: int, generator: torch.Generator) -> Iterator[tuple[int, int, Tensor]]:
@@ -208,8 +197,7 @@ def level_pairs(run: ProbedRun) -> pd.DataFrame:
             for x in range(y):
                 for view, measure, score in _scores(parts[x], parts[y]):
                     rows.append((x, y, layer, index, view, measure, *score))
-    columns = ["level_x", "level_y", "layer", "layer_index", "view", "measure", "value", "status", "note"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["level_x", "level_y", "layer", "layer_index", "view", "measure", *SCORE])
 
 
 def _layer_at_all_levels(run: ProbedRun) -> Iterator[tuple[int, str, list[Tensor]]]:
@@ -243,20 +231,12 @@ def layer_pairs(run: ProbedRun) -> pd.DataFrame:
         for index_y, (layer_y, y) in enumerate(sibling):
             for view, measure, score in _scores(x, y):
                 rows.append((layer_x, layer_y, index_x, index_y, view, measure, *score))
-    columns = ["layer_x", "layer_y", "index_x", "index_y", "view", "measure", "value", "status", "note"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["layer_x", "layer_y", "index_x", "index_y", "view", "measure", *SCORE])
 
 
 def _scores(x: Parts, y: Parts) -> Iterator[tuple[str, str, Score]]:
-    """Yield view, measure and score of two layers; what the views share is computed once."""
-    measures = representation_measures()
-    done: dict[tuple[int, int], list[Score]] = {}
-    for view in x:
-        key = id(x[view]), id(y[view])
-        if key not in done:
-            done[key] = pair_scores(x[view], y[view], measures)
-        for measure, score in zip(measures, done[key], strict=True):
-            yield view, measure.id, score
+    """Yield view, measure and score of two layers."""
+    return view_scores(x, y, representation_measures())
 
 
 # ------------------------------------------------------------------------------------------------- corruptions
@@ -295,18 +275,7 @@ def corruptions(run: ProbedRun) -> pd.DataFrame:
     for sparsity, network in randomly_pruned(run.network(0), run.seed):
         for layer, activations in extract(network, run.inputs).items():
             add("random_pruning", sparsity, layer, run.parts(activations, ("flatten",)))
-    columns = [
-        "corruption",
-        "strength",
-        "layer",
-        "layer_index",
-        "view",
-        "measure",
-        "value",
-        "status",
-        "note",
-        "probe_accuracy",
-    ]
+    columns = ["corruption", "strength", "layer", "layer_index", "view", "measure", *SCORE, "probe_accuracy"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -413,34 +382,22 @@ def _spectral_values(x: Representation | Score, y: Representation | Score, alpha
 
 
 def released(run: ProbedRun) -> pd.DataFrame:
-    """CKA and NBS as the code released with the paper computes them, of each level with the dense network.
+    """Linear CKA of the dense network with itself, as the code released with the paper computes it.
 
     centring   "raw": of the activations as they are; "columns first": of column-centred ones
 
     Columns: level, layer, layer_index, reference, view, measure, centring, value.
     """
-    dense = {layer: _kernels(tensor) for layer, tensor in run.activations(0).items()}
-    score = dict(zip(RELEASED, (released_cka, released_nbs), strict=True))
     rows: list[Row] = []
-    for level in range(run.levels + 1):
-        for index, (layer, activations) in enumerate(run.activations(level).items()):
-            x, y = dense[layer], _kernels(activations)
-            for measure in RELEASED:
-                for centring in CENTRINGS:
-                    value = score[measure](x[centring], y[centring]).value if x and y else math.nan
-                    rows.append((level, layer, index, "dense", "flatten", measure, centring, value))
-    columns = ["level", "layer", "layer_index", "reference", "view", "measure", "centring", "value"]
-    return pd.DataFrame(rows, columns=columns)
+    for index, (layer, activations) in enumerate(run.activations(0).items()):
+        for centring in CENTRINGS:
+            kernel = linear_kernel(activations, centring != "raw")
+            value = released_cka(kernel, kernel).value
+            rows.append((0, layer, index, "dense", "flatten", "linear_cka", centring, value))
+    return pd.DataFrame(rows, columns=[*PLACE, "centring", "value"])
 
 
 CENTRINGS = ("raw", "columns first")
-
-
-def _kernels(activations: Tensor) -> Mapping[str, Tensor]:
-    """Centring -> linear kernel; empty where an activation is not finite."""
-    if nonfinite(activations):
-        return {}
-    return {centring: linear_kernel(activations, centring != "raw") for centring in CENTRINGS}
 
 
 # ------------------------------------------------------------------------------------------ dead units
@@ -485,8 +442,7 @@ def living(run: ProbedRun) -> pd.DataFrame:
             x, y = (run.parts(tensor[:, both], views) for tensor in (dense[layer], activations))
             for view, measure, score in _scores(x, y):
                 rows.append((level, layer, index, "dense", view, measure, *score, int(both.sum())))
-    columns = ["level", "layer", "layer_index", "reference", "view", "measure", "value", "status", "note", "units"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*PLACE, *SCORE, "units"])
 
 
 # -------------------------------------------------------------------------------- linear mode connectivity
@@ -537,19 +493,7 @@ def line(
 @torch.no_grad()
 def renormalise(network: nn.Module, images: Tensor, dataset: Dataset, batch_size: int = 500) -> None:
     """Estimate the statistics of a network's batch norm on images (n × c × h × w, uint8), in place."""
-    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
-    network.train()
-    for start in range(0, len(images), batch_size):
-        network(normalise(images[start : start + batch_size], dataset.mean, dataset.std))
-    network.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    update_bn((normalise(batch, dataset.mean, dataset.std) for batch in images.split(batch_size)), network)
 
 
 TABLES: dict[str, Callable[[ProbedRun], pd.DataFrame]] = {

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral
-from types import MappingProxyType
 from typing import Any
 
 from simprune.comparison import REFERENCES
@@ -29,85 +28,73 @@ RESULTS_SCHEMA = 2
 FIRST_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
 
 
-def _frozen(**fields: Any) -> Mapping[str, Any]:
-    return MappingProxyType(fields)
-
+# What profiles share: the whole study, and that with a schedule that reaches its end.
+_STUDY = {
+    "rewind_step": 500,
+    "train_size": ALL,
+    "probe_size": 1000,
+    "views": VIEWS,
+    "measures": STUDY,
+    "references": REFERENCES,
+}
+_TO_ITS_END = {
+    **_STUDY,
+    "levels": 4,
+    "rate": 0.488,  # the densities of every third level at 20 %: 51, 26, 13 and 7 %
+    "schedule": "linear",
+    "nesterov": True,
+}
 
 # What a profile fills in, whatever the architecture …
-PROFILES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "quick": _frozen(
-            title="first look, class, tests: minutes at the most on a laptop",
-            levels=10,
-            rewind_step=50,
-            train_size=10_000,
-            probe_size=500,
-            views=("flatten",),
-            measures=FIRST_MEASURES,
-            references=("dense",),
-        ),
-        "laptop": _frozen(
-            title="an evening on a laptop: full data, half-width convolutional networks, trained to their end",
-            levels=4,
-            rate=0.488,
-            schedule="linear",
-            nesterov=True,
-            rewind_step=500,
-            train_size=ALL,
-            probe_size=1000,
-            views=VIEWS,
-            measures=STUDY,
-            references=REFERENCES,
-        ),
-        "overnight": _frozen(
-            title="the study on a CPU: full data, full width, a schedule that reaches its end; a night for each seed",
-            levels=4,
-            rate=0.488,  # the densities of every third level at 20 %: 51, 26, 13 and 7 %
-            schedule="linear",
-            nesterov=True,
-            rewind_step=500,
-            train_size=ALL,
-            probe_size=1000,
-            views=VIEWS,
-            measures=STUDY,
-            references=REFERENCES,
-        ),
-        "paper": _frozen(
-            title="the study: full data, full width, 12 levels at 20 %; LeNet-5 on a CPU, the rest on a GPU",
-            levels=12,
-            rewind_step=500,
-            train_size=ALL,
-            probe_size=1000,
-            views=VIEWS,
-            measures=STUDY,
-            references=REFERENCES,
-        ),
-    }
-)
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "quick": {
+        "title": "first look, class, tests: minutes at the most on a laptop",
+        "levels": 10,
+        "rewind_step": 50,
+        "train_size": 10_000,
+        "probe_size": 500,
+        "views": ("flatten",),
+        "measures": FIRST_MEASURES,
+        "references": ("dense",),
+    },
+    "laptop": {
+        "title": "an evening on a laptop: full data, half-width convolutional networks, trained to their end",
+        **_TO_ITS_END,
+    },
+    "overnight": {
+        "title": "the study on a CPU: full data, full width, a schedule that reaches its end; a night for each seed",
+        **_TO_ITS_END,
+    },
+    "paper": {
+        "title": "the study: full data, full width, 12 levels at 20 %; LeNet-5 on a CPU, the rest on a GPU",
+        **_STUDY,
+        "levels": 12,
+    },
+}
 
 # … and what depends on both.
-EPOCHS = _frozen(
-    quick=_frozen(lenet5=4, default=1),
-    laptop=_frozen(default=20),
-    overnight=_frozen(lenet5=20, default=24),
-    paper=_frozen(lenet5=20, default=50),
-)
-WIDTHS = _frozen(quick=0.5, laptop=0.5, overnight=1.0, paper=1.0)  # of architectures that can be widened
+EPOCHS = {
+    "quick": {"lenet5": 4, "default": 1},
+    "laptop": {"default": 20},
+    "overnight": {"lenet5": 20, "default": 24},
+    "paper": {"lenet5": 20, "default": 50},
+}
+WIDTHS = {"quick": 0.5, "laptop": 0.5, "overnight": 1.0, "paper": 1.0}  # of architectures that can be widened
 
 # Learning rate and weight decay by architecture; momentum 0.9 and batches of 128 for all.
 # ResNet-20 and VGG as Renda et al. (2020); LeNet-5 by our own trials: 20 epochs of Fashion-MNIST reach 91.3 % of
 # test accuracy at 0.05 and 90.9 % at 0.02 (seed 0).
-RECIPES = _frozen(
-    lenet5=_frozen(learning_rate=0.05, weight_decay=5e-4),
-    resnet20=_frozen(learning_rate=0.1, weight_decay=2e-4),
-    default=_frozen(learning_rate=0.1, weight_decay=5e-4),
-)
+RECIPES = {
+    "lenet5": {"learning_rate": 0.05, "weight_decay": 5e-4},
+    "resnet20": {"learning_rate": 0.1, "weight_decay": 2e-4},
+    "default": {"learning_rate": 0.1, "weight_decay": 5e-4},
+}
 # For the schedule "linear", by trials at full width on CIFAR-10 (12 epochs, seed 0): VGG reaches 89.2 % accuracy,
 # against 88.3 % by a cosine from 0.1; ResNet-20 88.1 % (weight decay 5e-4), against 86.0 % (2e-4).
-LINEAR_RECIPES = _frozen(
-    lenet5=_frozen(learning_rate=0.05, weight_decay=5e-4),
-    default=_frozen(learning_rate=0.2, weight_decay=5e-4),
-)
+LINEAR_RECIPES = {
+    "lenet5": {"learning_rate": 0.05, "weight_decay": 5e-4},
+    "default": {"learning_rate": 0.2, "weight_decay": 5e-4},
+}
 
 
 def _for(table: Mapping[str, Any], architecture: str) -> Any:
@@ -194,30 +181,23 @@ class Experiment:
             raise InputError(f"criterion: 'none' gives no masks, which retraining {self.retraining!r} takes")
 
     def _fill_in(self) -> None:
-        profile = PROFILES[self.profile]
+        usual = {"rate": 0.2, "schedule": "step", "nesterov": False, **PROFILES[self.profile]}
+        del usual["title"]
         spec = DATASETS.get(self.dataset)
         if self.schedule is None:
-            self._set("schedule", profile.get("schedule", "step"))
+            self._set("schedule", usual["schedule"])
         recipe = _for(LINEAR_RECIPES if self.schedule == "linear" else RECIPES, self.architecture)
         epochs = _for(EPOCHS[self.profile], self.architecture) if self.epochs is None else self.epochs
-        defaults = {
-            "rate": profile.get("rate", 0.2),
-            "levels": profile["levels"],
-            "rewind_step": profile["rewind_step"],
-            "probe_size": profile["probe_size"],
-            "views": profile["views"],
-            "measures": profile["measures"],
-            "references": profile["references"],
+        usual |= {
             "epochs": epochs,
-            "retraining_epochs": _half(epochs) if profile.get("schedule") == "linear" else epochs,
+            "retraining_epochs": _half(epochs) if usual["schedule"] == "linear" else epochs,
             "width": WIDTHS[self.profile] if ARCHITECTURES[self.architecture].has_width else 1.0,
-            "nesterov": profile.get("nesterov", False),
-            "train_size": profile["train_size"] if spec else ALL,
+            "train_size": usual["train_size"] if spec else ALL,
             "learning_rate": recipe["learning_rate"],
             "weight_decay": recipe["weight_decay"],
             "augmentation": spec.augmentation if spec else AUGMENTATIONS[0],
         }
-        for field, value in defaults.items():
+        for field, value in usual.items():
             if getattr(self, field) is None:
                 self._set(field, value)
         if spec and self.train_size == spec.train_size:

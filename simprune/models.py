@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from simprune.errors import InputError, check_choice, check_number, check_whole
 
 LARGEST_WIDTH = 16.0
-# Channels that the narrowest convolution of a network has at least, if its channels lie last in memory.
 
 
 @dataclass(frozen=True)

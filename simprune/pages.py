@@ -120,13 +120,10 @@ def filled(root: Path, stem: str, present: NotebookNode | None, given: Mapping[s
     values = (_parameters(present) if present else {}) | dict(given or {})
     if _stem(values) == stem and (study := _study(root, values, given)) is not None:
         values = given = {field: getattr(study.experiment, field) for field, _ in study.fields}
-    known, given = _parameters(template), dict(given or {})
-    if given and OTHERS in known:
-        values[OTHERS] = given[OTHERS] = {field: value for field, value in given.items() if field not in known}
+    if given:
+        known = _parameters(template)
+        values[OTHERS] = {field: value for field, value in given.items() if field not in known}
         check_parameters(others=values[OTHERS])
-        given = {field: value for field, value in given.items() if field in known}
-    if lost := [field for field in given if field not in known]:
-        raise InputError(f"{stem}: its study has {lost[0]}, for which {TEMPLATE} has no parameter")
     cells = []
     for cell in template.cells:
         if "parameters" in tags(cell):

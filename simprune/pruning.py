@@ -5,13 +5,12 @@ with their product, so a pruned weight is zero whatever momentum or weight decay
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from simprune.errors import InputError, check_choice
+from simprune.errors import InputError
 
 CRITERIA = {
     "magnitude": "the surviving weights of smallest magnitude go first (Han et al. 2015)",
@@ -151,19 +150,19 @@ def prune_to(
 
     The number left is `target` × number of weights, rounded (in each layer for scope "layerwise"). Weights that are
     pruned already stay so. `seed` decides which weights go under criterion "random". The network is on the CPU, so
-    that the choice is the same whatever it is trained on. Raises `InputError` for an
-    unknown criterion or scope and for a `target` that is not in (0, 1] or above the network's density.
+    that the choice is the same whatever it is trained on. Raises `InputError` for a `target` above the network's
+    density.
     """
-    check_choice("criterion", criterion, CRITERIA)
-    check_choice("scope", scope, SCOPES)
-    if not 0 < target <= 1:
-        raise InputError(f"target: {target!r} is not a density in (0, 1]")
     if criterion == "none":
         return
     modules = [module for name, module in prunable(network) if not (keep_output and name == OUTPUT)]
     method = {"magnitude": prune.L1Unstructured, "random": prune.RandomUnstructured}[criterion]
-    with torch.random.fork_rng(devices=[]), _ready_for_torch(modules):
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
+        # PyTorch judges `weight`, which a forward pass alone makes of `weight_orig` and the mask: in a network whose
+        # state was just loaded it is still that from before. And it flattens with `view`, which asks for this order.
+        for module in modules:
+            _refresh(module.to(memory_format=torch.contiguous_format))
         for group in [modules] if scope == "global" else [[module] for module in modules]:
             kept = sum(int(module.weight_mask.sum()) for module in group)
             left = round(target * sum(module.weight_mask.numel() for module in group))
@@ -173,25 +172,6 @@ def prune_to(
                 )
             if left < kept:
                 prune.global_unstructured([(m, "weight") for m in group], method, amount=kept - left)
-
-
-@contextmanager
-def _ready_for_torch(modules: list[nn.Module]) -> Iterator[None]:
-    """Make what PyTorch's pruning takes for granted true, and set the order in memory back afterwards.
-
-    It judges `weight`, which a forward pass alone makes of `weight_orig` and the mask: in a network whose state was
-    just loaded that is still the weight from before. And it flattens with `view`, which asks for the plain order.
-    """
-    last = [module for module in modules if not module.weight_orig.is_contiguous()]
-    for module in last:
-        module.to(memory_format=torch.contiguous_format)
-    for module in modules:
-        _refresh(module)
-    try:
-        yield
-    finally:
-        for module in last:
-            _refresh(module.to(memory_format=torch.channels_last))
 
 
 def _refresh(module: nn.Module) -> None:

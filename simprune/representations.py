@@ -322,13 +322,14 @@ class Representation:
             centred=None if self.centred is None else self.centred[rows],
             decomposed=None if self.decomposed is None else self.decomposed.shuffled(rows),
             drawn=None if self.drawn is None else self.drawn.shuffled(generator),
-            features={build: made.shuffled(rows) for build, made in self.features.items()},
+            features={
+                build: made[rows] if isinstance(made, Tensor) else made.shuffled(rows)
+                for build, made in self.features.items()
+            },
         )
 
 
-def decompose(
-    activations: Tensor, view: str = "flatten", seed: int = 0, most_inputs: int | None = None
-) -> Representation:
+def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Representation:
     """One view of activations, n x p, n x t x d or n x c x h x w, finite, of any float dtype and device.
 
     Costs min(n, p)^2 max(n, p) operations for the Gram matrix or the covariance, and, where the decomposition is
@@ -336,8 +337,8 @@ def decompose(
     (at least one channel of all inputs) and a few matrices of that size, or n x p where p < n: to compare n = 5,000,
     p = 65,536 with all measures, 2.5 GB.
     Squares lose half of the digits, so directions far below the largest are found in further passes over what the
-    larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many; by default, of
-    inputs, more than DRAWN_INPUTS.
+    larger ones leave. `seed` draws the rows for work on pairs of rows, where there are too many: of inputs, more
+    than DRAWN_INPUTS.
     """
     check_view(view)
     activations = tokens_as_maps(activations) if activations.ndim == 3 else activations
@@ -347,13 +348,11 @@ def decompose(
         rows, columns = len(activations) * positions(activations), activations.shape[1]
         if rows > max(DRAWN_POSITIONS, columns):
             return _decompose_streamed(activations, seed)
-        return _decompose_matrix(activations, view_matrix(activations, view), view, seed, most_inputs)
-    return _decompose_matrix(activations, activations, view, seed, most_inputs)
+        return _decompose_matrix(activations, view_matrix(activations, view), view, seed)
+    return _decompose_matrix(activations, activations, view, seed)
 
 
-def _decompose_matrix(
-    activations: Tensor, matrix: Tensor, view: str, seed: int, most_inputs: int | None = None
-) -> Representation:
+def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int) -> Representation:
     """Decompose a matrix given as n x p, or as n x c x h x w to be flattened."""
     rows, columns = len(matrix), math.prod(matrix.shape[1:])
     low, high = matrix.amin(0).double(), matrix.amax(0).double()
@@ -364,9 +363,8 @@ def _decompose_matrix(
     else:
         parts = _decompose_narrow(matrix, scale, alive)
     drawn = None
-    most_inputs = DRAWN_INPUTS if most_inputs is None else most_inputs
-    if rows > most_inputs:
-        chosen = matrix[_draw(rows, most_inputs, seed).to(matrix.device)]
+    if rows > DRAWN_INPUTS:
+        chosen = matrix[_draw(rows, DRAWN_INPUTS, seed).to(matrix.device)]
         drawn = _decompose_matrix(chosen, chosen, "flatten", seed)
     return Representation(
         view=view,

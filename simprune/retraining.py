@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -34,11 +33,6 @@ class Start:
     early: Callable[[], Mapping[str, torch.Tensor]]
     donated: Callable[[], Mapping[str, torch.Tensor]]
 
-    @cached_property
-    def masks(self) -> Mapping[str, torch.Tensor]:
-        """`donated()`, read once."""
-        return self.donated()
-
 
 def _pruned(start: Start) -> nn.Module:
     """The network before, with the weights of this level gone."""
@@ -64,18 +58,14 @@ def _rewound(start: Start) -> nn.Module:
 
 def _reinitialised(start: Start) -> nn.Module:
     network = start.untrained(derived_seed(start.seed, "initial weights", start.level))
-    pruning.load_masks(network, start.masks)
+    pruning.load_masks(network, start.donated())
     return network
 
 
 def _zeroed(start: Start) -> nn.Module:
     network = start.before()
-    pruning.zero(network, start.masks)
+    pruning.zero(network, start.donated())
     return network
-
-
-def _whole_schedule(start: Start) -> dict[str, Any]:
-    return {}
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,7 @@ class Mode:
     title: str
     description: str
     start: Callable[[Start], nn.Module] = _pruned
-    options: Callable[[Start], dict[str, Any] | None] = _whole_schedule
+    options: Callable[[Start], dict[str, Any] | None] = lambda start: {}
     donor: bool = False
     dense_recipe: bool = False
 
@@ -123,7 +113,7 @@ RETRAINING: dict[str, Mode] = {
         "held",
         "the weights that the lr_rewind run loses stay at the value they have, untrained; a control: no weight is lost",
         start=lambda start: start.before(),
-        options=lambda start: {"trainable": {f"{layer}.weight_orig": mask for layer, mask in start.masks.items()}},
+        options=lambda start: {"trainable": {f"{layer}.weight_orig": mask for layer, mask in start.donated().items()}},
         donor=True,
     ),
     "regrown": Mode(

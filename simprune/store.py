@@ -177,12 +177,7 @@ class Store:
         for root in (self.root, self.shipped):
             if root is not None:
                 place = _place(root, experiment) / f"seed-{seed}"
-                try:
-                    result = _read_seed(place, experiment)
-                except _Corrupt as corrupt:
-                    result = None
-                    if mend is not None and root is self.root:
-                        _set_aside(corrupt, mend)
+                result = _whole(_read_seed, place, experiment, mend=mend if root is self.root else None)
                 if result is not None:
                     found.append(result)
         return found
@@ -238,10 +233,8 @@ class Store:
         for root in (self.shipped, self.root):  # the user's are taken before the shipped ones
             if root is not None:
                 place = _place(root, experiment) / f"seed-{seed}"
-                tables, corrupt = _read_diagnostics(place, experiment, networks)
-                found |= tables
-                for file in corrupt if mend is not None and root is self.root else []:
-                    _set_aside(file, mend)
+                own = mend if root is self.root else None
+                found |= _whole(_read_diagnostics, place, experiment, networks, own, mend=own) or {}
         return found
 
     def write_diagnostics(
@@ -314,12 +307,7 @@ class Store:
 
         `mend`, for who has the right to write it: sets aside what is corrupt, and is told so.
         """
-        try:
-            return _read_network(self._network_file(experiment, seed, level), fingerprint)
-        except _Corrupt as corrupt:
-            if mend is not None:
-                _set_aside(corrupt, mend)
-            return None
+        return _whole(_read_network, self._network_file(experiment, seed, level), fingerprint, mend=mend)
 
     def write_network(
         self, experiment: Experiment, seed: int, level: int, fingerprint: str, checkpoint: Checkpoint
@@ -332,10 +320,7 @@ class Store:
 
     def read_position(self, experiment: Experiment, seed: int, level: int, fingerprint: str) -> Checkpoint | None:
         """Where the training of one level stands; None if it is not there, whole."""
-        try:
-            return _read_network(self._network_file(experiment, seed, level, "training"), fingerprint)
-        except _Corrupt:
-            return None
+        return _whole(_read_network, self._network_file(experiment, seed, level, "training"), fingerprint)
 
     def write_position(
         self, experiment: Experiment, seed: int, level: int, fingerprint: str, checkpoint: Checkpoint
@@ -366,6 +351,16 @@ def _set_aside(corrupt: _Corrupt, say: Say) -> None:
     except OSError:
         return
     say(f"store: {corrupt.file} is corrupt ({corrupt.why}); it is set aside as {aside.name} and made again")
+
+
+def _whole(read: Callable[..., Any], *arguments: Any, mend: Say | None = None) -> Any:
+    """What `read` gives; None where it meets a corrupt file, which `mend` sets aside and is told."""
+    try:
+        return read(*arguments)
+    except _Corrupt as corrupt:
+        if mend is not None:
+            _set_aside(corrupt, mend)
+        return None
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -493,23 +488,18 @@ def _diagnostics_listed(place: Path, experiment: Experiment, networks: str) -> d
     return tables if isinstance(tables, dict) else {}
 
 
-def _read_diagnostics(
-    place: Path, experiment: Experiment, networks: str
-) -> tuple[dict[str, pd.DataFrame], list[_Corrupt]]:
-    """Those of the listed tables that are there, whole; and the files that are not as they were written."""
-    described, tables, corrupt = place / "diagnostics.json", {}, []
+def _read_diagnostics(place: Path, experiment: Experiment, networks: str, mend: Say | None) -> dict[str, pd.DataFrame]:
+    """Those of the listed tables that are there, whole."""
+    described, tables = place / "diagnostics.json", {}
     if described.exists() and not _read_json(described):
-        return {}, [_Corrupt(described, "it is not a JSON object")]
+        raise _Corrupt(described, "it is not a JSON object")
     for name, facts in _diagnostics_listed(place, experiment, networks).items():
         if not name.isidentifier() or not isinstance(facts, dict):  # not written by simprune
             continue
-        try:
-            table = _read_table(place / f"diagnostics-{name}.parquet", facts.get("sha256"), described)
-        except _Corrupt as file:
-            corrupt.append(file)
-        else:
-            tables |= {name: table} if table is not None else {}
-    return tables, corrupt
+        file = place / f"diagnostics-{name}.parquet"
+        table = _whole(_read_table, file, facts.get("sha256"), described, mend=mend)
+        tables |= {name: table} if table is not None else {}
+    return tables
 
 
 def _parquet(table: pd.DataFrame) -> bytes:

@@ -131,10 +131,7 @@ class _Study:
 def _check(study: _Study) -> None:
     """Raise `InputError` if the experiment can't be run on the data at hand, in this store, on this machine."""
     experiment, whole = study.experiment, study.whole
-    for size, labels in (("train_size", whole.train_labels), ("probe_size", whole.test_labels)):
-        asked = getattr(experiment, size)
-        if asked != ALL and asked > len(labels):
-            raise InputError(f"{size}: {asked} is more than the {len(labels):,} images of {experiment.dataset}")
+    _ = study.probes  # refuses sizes that the data do not have
     steps = experiment.epochs * steps_per_epoch(len(study.dataset.train_labels), experiment.batch_size)
     if RETRAINING[experiment.retraining].dense_recipe and experiment.rewind_step >= steps:
         raise InputError(f"rewind_step: {experiment.rewind_step} is not before the end of the training, step {steps}")
@@ -560,16 +557,6 @@ def _probed(study: _Study, seed: int, result: SeedResult) -> diagnostic_tables.P
 
 def _circumstances(study: _Study) -> dict[str, Any]:
     """What computes here: versions, device, threads."""
-    return {**_versions(), "device": _processor(study.device), "threads": torch.get_num_threads()}
-
-
-def _processor(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
-
-
-def _versions() -> dict[str, Any]:
     from simprune import __version__
 
     packages = {}
@@ -583,7 +570,15 @@ def _versions() -> dict[str, Any]:
         "git_commit": _git_commit(),
         "python": platform.python_version(),
         "packages": packages,
+        "device": _processor(study.device),
+        "threads": torch.get_num_threads(),
     }
+
+
+def _processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
 
 
 def _git_commit() -> str | None:

@@ -26,14 +26,6 @@ REFERENCE_WORDS = {
     "sibling": "a dense network of another seed",
     "untrained": "the untrained network",
 }
-# The maps that a measure may be blind to.
-INVARIANCE_WORDS = {
-    "translation": "shift",
-    "isotropic_scaling": "scale",
-    "permutation": "permutation of units",
-    "orthogonal": "rotation",
-    "invertible_linear": "invertible linear map",
-}
 # Who stands beside the pruned network: `analysis.COMPANY`.
 WHO_WORDS = {
     "pruned": "pruned",

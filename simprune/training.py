@@ -208,11 +208,6 @@ def _recorded(network: nn.Module, dataset: Dataset, size: int, arithmetic: Arith
         return None
 
 
-def _batches(order: torch.Tensor, batch_size: int, first: int, last: int) -> Iterator[torch.Tensor]:
-    for batch in range(first, last):
-        yield order[batch * batch_size : (batch + 1) * batch_size]
-
-
 class Position(NamedTuple):
     """Where training stands at the end of an epoch: what it needs to go on as if it had never stopped.
 
@@ -296,7 +291,7 @@ def train(
         last = min(per_epoch, last_step - epoch * per_epoch)
         loss = None
         with _dropout_seeded(derived_seed(augmentation_seed, "dropout", epoch), images.device):
-            for batch in _batches(order, recipe.batch_size, first, last):
+            for batch in order[first * recipe.batch_size : last * recipe.batch_size].split(recipe.batch_size):
                 pixels = augment(images[batch], recipe.augmentation, augmentation_generator)
                 pixels = normalise(pixels, dataset.mean, dataset.std)
                 if recorded and len(batch) == recipe.batch_size:

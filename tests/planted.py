@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 
 from simprune import compare
-from simprune.measures.released import released_scores
 
 MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "debiased_linear_cka", "nbs", "procrustes_distance", "gulp")
 FAIR = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
@@ -78,13 +77,6 @@ def nulls(scores, null):
     return scores.drop(columns=["value", "status", "note"]).assign(null=value, null_sd=0.01, shuffles=3)
 
 
-def released(scores, value):
-    """A table of scores as released: `value(row)` of the right ones, in the view flatten."""
-    chosen = scores[scores["measure"].isin(("linear_cka", "nbs")) & (scores["view"] == "flatten")]
-    raw = chosen.assign(value=[value(row) for row in chosen.itertuples()], centring="raw")
-    return pd.concat([raw, chosen.assign(centring="columns first")]).drop(columns=["status", "note"])
-
-
 def level_pairs(distance, *, seeds=(0,), views=("flatten",), measures=FAIR, levels=LEVELS):
     """Scores of each two levels: 1 − `distance(seed, x, y, layer index, measure)`."""
     rows = [
@@ -113,9 +105,9 @@ def level_pairs(distance, *, seeds=(0,), views=("flatten",), measures=FAIR, leve
 def study(pairs, shuffles=10):
     """Results with every diagnostic that the sources need, from pairs of activations: a level for each pair.
 
-    Only `FAIR` measures are computed. The defective scores are those of the code that keeps the defect.
+    Only `FAIR` measures are computed.
     """
-    rows, null_rows, released_rows = [], [], []
+    rows, null_rows = [], []
     for level, (x, y) in enumerate(pairs, start=1):
         place = {"seed": 0, "level": level, "density": density(level), "layer": "conv1_relu", "layer_index": 0}
         for view in VIEWS:
@@ -124,11 +116,7 @@ def study(pairs, shuffles=10):
                 where = {**place, "reference": "dense", "view": view, "measure": measure}
                 rows.append({**where, "value": row["value"], "status": "ok", "note": ""})
                 null_rows.append({**where, "null": row["null"], "null_sd": row["null_sd"], "shuffles": shuffles})
-        for measure, score in released_scores(x, y).items():
-            where = {**place, "reference": "dense", "view": "flatten", "measure": measure}
-            released_rows.append({**where, "centring": "raw", "value": score.value})
-    tables = {"nulls": pd.DataFrame(null_rows), "released": pd.DataFrame(released_rows)}
-    return results(pd.DataFrame(rows), tables, levels=len(pairs))
+    return results(pd.DataFrame(rows), {"nulls": pd.DataFrame(null_rows)}, levels=len(pairs))
 
 
 def noise(*shape, seed=0):
@@ -218,7 +206,6 @@ def everything(seeds=(0,), measures=MEASURES):
                     for p in (1.0, 2.0)
                 ]
             ),
-            "released": released(pruned, lambda row: row.value - (0.5 if row.measure == "linear_cka" else 0.2)),
         },
         seeds=seeds,
     )

@@ -201,7 +201,7 @@ def test_only_what_changed_is_run_again(tmp_path, console, monkeypatch, started)
         result.parent.mkdir(parents=True)
         result.write_text("{}")
         assert run(seeds=[5]) == ["one", "two"]
-    monkeypatch.setattr(book, "_version", lambda package: "99")
+    monkeypatch.setattr(book, "version", lambda package: "99")
     assert run(seeds=[5]) == ["one", "two"]
     (tmp_path / "out" / "checksums.json").write_text("[0]")
     assert run(seeds=[5]) == ["one", "two"]
@@ -277,12 +277,6 @@ def test_given_parameters_are_folded_and_their_record_is_kept(executed):
     assert not any("papermill" in cell.metadata for cell in executed.cells)
 
 
-def test_pictures_are_found_by_the_name_of_their_figure(executed):
-    assert book.named_figures(executed) == {}
-    executed.cells[2].metadata["mystnb"] = {"figure": {"name": "a-figure"}}
-    assert book.named_figures(executed) == {"a-figure": b"a picture"}
-
-
 def test_figures_are_named_after_the_file_and_the_function_that_draws_them():
     def drawn(source):
         return new_code_cell(source, metadata={"mystnb": {"figure": {"caption": "Read it so.", "name": "given"}}})
@@ -337,7 +331,7 @@ def test_the_table_of_contents_is_read_with_parts_and_sections(tmp_path):
 )
 def test_a_notebook_in_a_folder_of_its_own_or_nowhere_is_refused_by_name(tmp_path, page, message):
     notebook_at(tmp_path / "notebooks" / "mine" / "a.ipynb")
-    (tmp_path / "_toc.yml").write_text(f"root: book/index\nchapters:\n- file: book/executed/{page}\n")
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\nchapters:\n- file: book/executed/{page}\n")
     with pytest.raises(InputError, match=message):
         book.notebooks(tmp_path)
 
@@ -384,8 +378,6 @@ def test_a_copied_notebook_is_a_page_of_its_own_in_a_book_that_is_built_where_as
         drawing.cells[2].outputs = [picture(grey)]
         nbformat.write(drawing, source / "notebooks" / f"{name}.ipynb")
     book.execute(book.notebooks(source), source / book.EXECUTED, console=console)
-    pictures = {path.stem: path.read_bytes() for path in (source / book.FIGURES).iterdir()}
-    assert set(pictures) == {"a-figure", "my-copy-figure"} and len(set(pictures.values())) == 2
     stale = output / "_build" / "html" / "stale.html"
     stale.parent.mkdir(parents=True)
     stale.write_text("from an earlier table of contents")

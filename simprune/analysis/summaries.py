@@ -85,7 +85,7 @@ def densities(results: "Results") -> pd.Series:
 def nearest_level(results: "Results", density: float) -> int:
     """The level whose measured density is nearest to `density` in ratio.
 
-    Raises `InputError` if `density` is not in (0, 1], and for a run that loses no weight: all of its levels are as dense.
+    Raises `InputError` if `density` is not in (0, 1], and for a run that loses no weight: its levels are all as dense.
     The level of such a control is that of the run beside which it stands.
     """
     if not 0 < density <= 1:

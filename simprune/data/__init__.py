@@ -6,8 +6,6 @@ on whole batches there.
 
 from simprune.data.batches import (
     AUGMENTATIONS,
-    PROBE_SEED,
-    SUBSET_SEED,
     Dataset,
     augment,
     normalise,
@@ -15,17 +13,13 @@ from simprune.data.batches import (
     stratified_draw,
 )
 from simprune.data.readers import EMBEDDED_FILE, identify, load, state_of_files
-from simprune.data.registry import DATASETS, FOLDER_PREFIX, DatasetSpec, check_dataset, content, own_images, short_name
+from simprune.data.registry import DATASETS, check_dataset, content, own_images, short_name
 
 __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "EMBEDDED_FILE",
-    "FOLDER_PREFIX",
-    "PROBE_SEED",
-    "SUBSET_SEED",
     "Dataset",
-    "DatasetSpec",
     "augment",
     "check_dataset",
     "content",

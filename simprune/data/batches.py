@@ -3,19 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from numbers import Integral
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from simprune.errors import InputError, check_choice, shown
+from simprune.errors import check_choice, check_whole
 
 AUGMENTATIONS = ("none", "crop", "crop_flip")
 CROP_PADDING = 4
-PROBE_SEED = 0
-SUBSET_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +64,8 @@ class Dataset:
         total = len(self.train_labels)
         if train_size is None or train_size == total:
             return self
-        _check_size("train_size", train_size, self.n_classes, total)
-        chosen = stratified_draw(self.train_labels, train_size, SUBSET_SEED).to(self.train_labels.device)
+        check_whole("train_size", train_size, self.n_classes, total, "training images")
+        chosen = stratified_draw(self.train_labels, train_size, seed=0).to(self.train_labels.device)
         return replace(self, train_images=self.train_images[chosen], train_labels=self.train_labels[chosen])
 
 
@@ -120,8 +117,8 @@ def probe_inputs(dataset: Dataset, size: int) -> tuple[Tensor, Tensor]:
     depends on nothing but the test labels and `size`, and keeps the original order, so that all networks of a study
     see the same images in the same order. Raises `InputError` for a size below 4 or above the test set.
     """
-    _check_size("probe_size", size, 4, len(dataset.test_labels))
-    chosen = stratified_draw(dataset.test_labels, size, PROBE_SEED).to(dataset.test_images.device)
+    check_whole("probe_size", size, 4, len(dataset.test_labels), "test images")
+    chosen = stratified_draw(dataset.test_labels, size, seed=0).to(dataset.test_images.device)
     return normalise(dataset.test_images[chosen], dataset.mean, dataset.std), dataset.test_labels[chosen]
 
 
@@ -140,9 +137,3 @@ def stratified_draw(labels: Tensor, size: int, seed: int) -> Tensor:
         members = np.flatnonzero(labels == cls)
         chosen.append(members[np.argsort(keys[members], kind="stable")[:share]])
     return torch.from_numpy(np.sort(np.concatenate(chosen)))
-
-
-def _check_size(field: str, size: object, smallest: int, largest: int) -> None:
-    whole = isinstance(size, Integral) and not isinstance(size, bool)
-    if not whole or not smallest <= size <= largest:
-        raise InputError(f"{field}: {shown(size)} is not a whole number from {smallest} to {largest}")

@@ -84,12 +84,12 @@ class Measure:
     id: str
     title: str
     family: str
-    kind: Literal["similarity", "distance"]
-    symmetric: bool
-    range: tuple[float, float]
     invariances: frozenset[str]
     reference: str
     score: Callable[..., Score]
+    kind: Literal["similarity", "distance"] = "similarity"
+    symmetric: bool = True
+    range: tuple[float, float] = (0.0, 1.0)
     subject: Literal["representations", "outputs", "weights"] = "representations"
     options: Mapping[str, Option] = field(default_factory=dict)
     given: Mapping[str, object] = field(default_factory=dict)
@@ -97,7 +97,6 @@ class Measure:
     from_sums: bool = False
     decomposes: bool = True
     needs_activations: Callable[[Representation], bool] = lambda representation: False
-    needs_labels: bool = False
 
     @property
     def is_distance(self) -> bool:

@@ -1,7 +1,6 @@
 """Centred kernel alignment: do the same inputs look alike in both representations, weighted by variance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,23 +17,13 @@ BANDWIDTH = 0.5
 ROUNDING = 1e-12
 
 
-@dataclass(frozen=True)
-class RowNorms:
-    """Squared lengths of the centred rows: the diagonal of the centred Gram matrix."""
-
-    values: Tensor
-
-    def shuffled(self, order: Tensor) -> "RowNorms":
-        return replace(self, values=self.values[order])
-
-
-def row_norms(representation: Representation) -> RowNorms:
-    """The squared length of each centred row / scale: n numbers."""
+def row_norms(representation: Representation) -> Tensor:
+    """The squared length of each centred row / scale, n: the diagonal of the centred Gram matrix."""
     if representation.streamed:
-        return RowNorms(torch.cat([(block**2).sum(1) for block in representation.centred_rows()]))
+        return torch.cat([(block**2).sum(1) for block in representation.centred_rows()])
     if representation.decomposed is None and representation.gram is not None:
-        return RowNorms(representation.gram.diagonal().clone())
-    return RowNorms((representation.factor**2).sum(1))
+        return representation.gram.diagonal().clone()
+    return (representation.factor**2).sum(1)
 
 
 def gaussian_kernel(representation: Representation, bandwidth: float) -> Symmetric:
@@ -82,7 +71,7 @@ def _diagonals(pair: Pair) -> tuple[float, ...]:
     """Of the diagonals k and l of the centred Gram matrices the sums of k l, k k, l l, k and l."""
     if pair.sums is not None:
         return pair.sums.diagonals
-    x, y = (side.feature(row_norms).values for side in (pair.x, pair.y))
+    x, y = (side.feature(row_norms) for side in (pair.x, pair.y))
     return tuple(float(value) for value in (x @ y, x @ x, y @ y, x.sum(), y.sum()))
 
 
@@ -171,9 +160,6 @@ MEASURES = (
         id="linear_cka",
         title="Linear CKA",
         family="kernel",
-        kind="similarity",
-        symmetric=True,
-        range=(0.0, 1.0),
         invariances=SHAPE,
         reference="Kornblith et al. 2019",
         score=linear_cka,
@@ -184,8 +170,6 @@ MEASURES = (
         id="debiased_linear_cka",
         title="Debiased linear CKA",
         family="kernel",
-        kind="similarity",
-        symmetric=True,
         range=(-1.0, 1.0),
         invariances=SHAPE,
         reference="Song et al. 2012; Nguyen et al. 2021",
@@ -197,9 +181,6 @@ MEASURES = (
         id="rbf_cka",
         title="RBF CKA",
         family="kernel",
-        kind="similarity",
-        symmetric=True,
-        range=(0.0, 1.0),
         invariances=SHAPE,
         reference="Kornblith et al. 2019",
         score=rbf_cka,

@@ -156,47 +156,38 @@ def _note(pair: Pair) -> str:
     return noted(*(f"{dead} of {count} units constant in {name}" for name, dead, count in counts if dead))
 
 
+# What every measure of this file takes.
+BY_UNITS = {
+    "family": "matching",
+    "range": (-1.0, 1.0),
+    "from_sums": True,
+    "decomposes": False,
+    "needs_activations": lambda representation: True,
+}
+
 MEASURES = (
     Measure(
         id="permutation_matching",
         title="Permutation matching",
-        family="matching",
-        kind="similarity",
-        symmetric=True,
-        range=(-1.0, 1.0),
         invariances=UNIT_SCALE | {"permutation"},
         reference="Li et al. 2016",
         score=permutation_matching,
-        from_sums=True,
-        decomposes=False,
-        needs_activations=lambda representation: True,
+        **BY_UNITS,
     ),
     Measure(
         id="soft_matching",
         title="Soft matching",
-        family="matching",
-        kind="similarity",
-        symmetric=True,
-        range=(-1.0, 1.0),
         invariances=UNIT_SCALE | {"permutation"},
         reference="Khosla & Williams 2024",
         score=soft_matching,
-        from_sums=True,
-        decomposes=False,
-        needs_activations=lambda representation: True,
+        **BY_UNITS,
     ),
     Measure(
         id="unit_correlation",
         title="Unit correlation",
-        family="matching",
-        kind="similarity",
-        symmetric=True,
-        range=(-1.0, 1.0),
         invariances=UNIT_SCALE,
         reference="Li et al. 2016",
         score=unit_correlation,
-        from_sums=True,
-        decomposes=False,
-        needs_activations=lambda representation: True,
+        **BY_UNITS,
     ),
 )

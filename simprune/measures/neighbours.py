@@ -15,8 +15,6 @@ NEIGHBOURS = 10
 # Cosines this close are equal, and the earlier input is the nearer one: rounding must not choose.
 TIE = 1e-13
 
-INVARIANCES = frozenset({"permutation", "orthogonal", "isotropic_scaling"})
-
 
 @dataclass(frozen=True)
 class Neighbourhood:
@@ -95,6 +93,8 @@ def _note(pair: Pair, x: Neighbourhood, y: Neighbourhood, neighbours: int) -> st
 
 # What every measure of this file takes.
 BY_NEIGHBOURS = {
+    "family": "neighbours",
+    "invariances": frozenset({"permutation", "orthogonal", "isotropic_scaling"}),
     "options": {"neighbours": Option(NEIGHBOURS, lambda field, value: check_whole(field, value, 1))},
     "prepare": ((neighbourhood, "neighbours"),),
     "decomposes": False,
@@ -104,11 +104,6 @@ MEASURES = (
     Measure(
         id="jaccard_knn",
         title="Jaccard of neighbours",
-        family="neighbours",
-        kind="similarity",
-        symmetric=True,
-        range=(0.0, 1.0),
-        invariances=INVARIANCES,
         reference="Wang et al. 2022",
         score=jaccard_knn,
         **BY_NEIGHBOURS,
@@ -116,11 +111,6 @@ MEASURES = (
     Measure(
         id="mutual_knn",
         title="Mutual neighbours",
-        family="neighbours",
-        kind="similarity",
-        symmetric=True,
-        range=(0.0, 1.0),
-        invariances=INVARIANCES,
         reference="Huh et al. 2024",
         score=mutual_knn,
         **BY_NEIGHBOURS,
@@ -128,11 +118,7 @@ MEASURES = (
     Measure(
         id="second_order_cosine",
         title="Second-order cosine",
-        family="neighbours",
-        kind="similarity",
-        symmetric=True,
         range=(-1.0, 1.0),
-        invariances=INVARIANCES,
         reference="Hamilton et al. 2016",
         score=second_order_cosine,
         **BY_NEIGHBOURS,

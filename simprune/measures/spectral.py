@@ -6,16 +6,13 @@ alpha says how much the variance of a direction counts, p whether a few well-ali
 (1, 2) is the root of linear CKA, (1, 1) NBS, (0, 1) the sum of the canonical correlations / sqrt(r_x r_y).
 """
 
-import math
-import sys
 from collections.abc import Sequence
-from numbers import Real
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from simprune.errors import InputError, shown
+from simprune.errors import InputError, check_number
 from simprune.measures.core import Pair, pair_of
 
 
@@ -33,19 +30,13 @@ def spectral_map(
     X: object, Y: object, alphas: Sequence[float], ps: Sequence[float], view: str = "flatten"
 ) -> pd.DataFrame:
     """Return s(alpha, p) for each of `alphas` (index) and `ps` (columns); see `spectral_similarity`."""
-    for alpha in alphas:
-        if not isinstance(alpha, Real) or not 0 <= alpha <= sys.float_info.max:
-            raise InputError(f"alpha: {shown(alpha)} is not a finite number of at least 0")
-    for p in ps:
-        if not isinstance(p, Real) or not p >= 1:
-            raise InputError(f"p: {shown(p)} is not a number of at least 1")
+    exponents = [check_number("alpha", alpha, "[0, inf)") for alpha in alphas]
+    norms = [check_number("p", p, "[1, inf]") for p in ps]
     pair = pair_of(X, Y, view)
     for name, side in (("X", pair.x), ("Y", pair.y)):
         if side.rank == 0:
             raise InputError(f"{name}: the representation is constant, so that it has no similarity")
-    # As floats: of whole numbers without a limit PyTorch takes those of 64 bits alone.
-    norms = [float(p) if p <= sys.float_info.max else math.inf for p in ps]
-    table = [spectral_values(pair, float(alpha), norms) for alpha in alphas]
+    table = [spectral_values(pair, alpha, norms) for alpha in exponents]
     return pd.DataFrame(table, pd.Index(alphas, name="alpha"), pd.Index(ps, name="p"))
 
 
