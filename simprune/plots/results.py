@@ -161,57 +161,6 @@ def similarity_heatmaps(
     return figure
 
 
-def similarity_by_density(
-    results: "Results",
-    *,
-    kind: str = "similarity",
-    measures: Sequence[str] | None = None,
-    view: str | None = None,
-    reference: str = "dense",
-) -> Figure:
-    """Similarity against density, one panel per layer, all measures in each.
-
-    `kind`: "similarity" or "distance", which are not on one scale.
-    """
-    scores = of_kind(select(results, measures, view, reference), kind)
-    layers = layers_in(scores)
-    columns = min(2, len(layers))
-    rows = -(-len(layers) // columns)
-    with new_figure(height=1.55 * rows + 0.9) as (figure, notes):
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        for place, axes in enumerate(grid.flat):
-            if place >= len(layers):
-                axes.set_axis_off()
-                continue
-            for measure in measures_in(scores):
-                chosen = (scores["layer_index"] == layers.index[place]) & (scores["measure"] == measure)
-                summary = over_seeds(scores[chosen], "level")
-                style = STYLES[measure]
-                draw(
-                    axes,
-                    summary["density"],
-                    summary,
-                    style.colour,
-                    style.marker,
-                    title(measure),
-                    notes,
-                    size=3.5,
-                )
-            axes.set_title(layers.iloc[place], loc="left")
-            density_axis(axes, scores["density"], few=True)
-            axes.tick_params(labelbottom=place + columns >= len(layers))
-            if place + columns >= len(layers):
-                axes.set_xlabel("density")
-            value_axis(axes, scores["value"], kind)
-        figure.supylabel(f"{kind} to {REFERENCE_WORDS[reference]}", fontsize=9)
-        spare = grid.flat[-1] if grid.size > len(layers) else None
-        if spare is None:
-            legend(figure, grid.flat[0], notes)
-        else:
-            legend(spare, grid.flat[0], notes, loc="center", ncols=1 if len(measures_in(scores)) < 8 else 2)
-    return figure
-
-
 def layer_profiles(
     results: "Results",
     *,
