@@ -359,50 +359,6 @@ def test_measures_without_a_score_in_a_layer_answer_from_the_others():
     assert pd.isna(answers.loc["nbs", "dips"])
 
 
-def test_draws_of_inputs_support_what_they_say_again():
-    results = with_siblings(falling(1))
-    draws = [results.similarity.assign(inputs=500, draw=draw) for draw in range(5)]
-    other = with_siblings(falling(2, steepness=0.1)).similarity.assign(inputs=500, draw=5)
-    results.diagnostics["samples"] = pd.concat([*draws, other])
-    support = analysis.conclusions(results)["least_layer_inputs"]
-    assert np.allclose(support, 5 / 6)
-
-
-def test_what_seeds_dispute_is_not_held_against_the_inputs():
-    def disputed(seed, level, layer, view, measure):
-        return falling(1 if seed else 2, steepness=1 + 0.1 * seed)(seed, level, layer, view, measure)
-
-    results = with_siblings(disputed, seeds=(0, 1, 2))
-    samples = pd.concat([results.similarity.assign(inputs=500, draw=draw) for draw in range(3)])
-    results.diagnostics["samples"] = samples
-    table = analysis.conclusions(results)
-    assert (table["least_layer_seeds"] < 1).all() and (table["least_layer_inputs"] == 1).all()
-    results.diagnostics["samples"] = samples[samples["seed"] != 2]
-    assert analysis.conclusions(results)["least_layer_inputs"].isna().all()
-
-
-def test_support_by_inputs_is_for_the_answer_that_is_given():
-    # All draws say layer 2 where the whole says layer 1: nothing supports it, however alike the draws are.
-    results = with_siblings(falling(1))
-    other = with_siblings(falling(2)).similarity
-    results.diagnostics["samples"] = pd.concat([other.assign(inputs=500, draw=draw) for draw in range(3)])
-    table = analysis.conclusions(results)
-    assert set(table["least_layer"]) == {planted.LAYERS[1]} and (table["least_layer_inputs"] == 0).all()
-
-
-def test_draws_at_another_level_support_nothing():
-    results = with_siblings(falling(1))
-    samples = results.similarity.assign(inputs=500, draw=0)
-    levels = sorted(samples["level"].unique())
-    near = int(np.log(samples.groupby("level")["density"].mean() / 0.1).abs().idxmin())
-    results.diagnostics["samples"] = samples[samples["level"] != near]
-    table = analysis.conclusions(results)
-    assert table["least_layer_inputs"].isna().all() and table["dips_inputs"].isna().all()
-    assert (table["last_stays_inputs"] == 1).all() == (near != levels[-1])
-    results.diagnostics["samples"] = samples[samples["level"] != levels[-1]]
-    assert analysis.conclusions(results)["last_stays_inputs"].isna().all()
-
-
 def test_a_measure_that_needs_corresponding_units_has_no_answer_against_siblings():
     results = with_siblings(falling(1))
     table = results.similarity
