@@ -38,4 +38,4 @@ from simprune.plots.results import (
     similarity_heatmaps,
 )
 from simprune.plots.retraining import accuracy_of_ways, nearness_of_ways
-from simprune.plots.studies import studies_accuracy, studies_agreement, studies_layers
+from simprune.plots.studies import studies_accuracy, studies_agreement
