@@ -90,7 +90,6 @@ from simprune.analysis.sources import (
     SPECTRAL_POINTS,
     cca_is_ok,
     convergence,
-    convergence_means,
     ladder,
     layers_with_positions,
     overall_shares,

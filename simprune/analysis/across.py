@@ -41,7 +41,7 @@ def least_similar(studies: Studies) -> pd.DataFrame:
 def fall_density(studies: Studies, threshold: float = CHANGED) -> pd.DataFrame:
     """By (study, measure): the `density` at which the mean over sound layers first falls below it; NaN: never.
 
-    `last` is the density of the study's last level, `layers` counts the layers in which every score is ok.
+    `layers` counts the layers in which every score is ok.
     """
     rows = {}
     for name, results in studies.items():
@@ -53,10 +53,9 @@ def fall_density(studies: Studies, threshold: float = CHANGED) -> pd.DataFrame:
             if len(table):
                 rows[name, measure] = {
                     "density": measured[below.idxmax()] if below.any() else np.nan,
-                    "last": measured.iloc[-1],
                     "layers": len(table),
                 }
-    return _by_study_and_measure(rows, ["density", "last", "layers"])
+    return _by_study_and_measure(rows, ["density", "layers"])
 
 
 def _by_study_and_measure(rows: Mapping[tuple[str, str], Mapping], columns: list[str]) -> pd.DataFrame:

@@ -265,7 +265,7 @@ def source_layers(shares: pd.DataFrame) -> Figure:
 
 
 def convergence_lines(means: pd.DataFrame) -> Figure:
-    """Score against the number of probe inputs (`analysis.convergence_means`); band: least to greatest draw."""
+    """Score against the number of probe inputs (`analysis.convergence`); band: least to greatest draw."""
     names = [name for name in MEASURES if name in set(means["measure"])]
     groups = [list(group) for group in np.array_split(names, -(-len(names) // MOST_LINES))]
     with new_figure(height=2.1 * len(groups) + 0.3) as (figure, _):
