@@ -34,7 +34,7 @@ INVARIANCE_WORDS = {
     "orthogonal": "rotation",
     "invertible_linear": "invertible linear map",
 }
-# Who stands beside the pruned network: `analysis.COMPANY`.
+# Who stands beside the pruned network: `analysis.controls.COMPANY`.
 WHO_WORDS = {
     "pruned": "pruned",
     "twin": "its twin",

@@ -76,24 +76,8 @@ def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views
                     "note": note,
                 }
             )
-    experiment = SimpleNamespace(
-        architecture="lenet5",
-        dataset="fashion_mnist",
-        profile="paper",
-        seeds=tuple(seeds),
-        levels=levels,
-        width=1.0,
-        rate=rate,
-        criterion="magnitude",
-        scope="global",
-        retraining="lr_rewind",
-        epochs=20,
-        train_size="all",
-        probe_size=2000,
-        views=tuple(views),
-        measures=measures,
-        references=("dense",),
-    )
+    told = {"seeds": tuple(seeds), "levels": levels, "rate": rate, "views": tuple(views), "measures": measures}
+    experiment = SimpleNamespace(**vars(Experiment("lenet5", "fashion_mnist", profile="paper")) | told)
     return SimpleNamespace(
         experiment=experiment,
         performance=pd.DataFrame(performance),

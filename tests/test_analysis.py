@@ -119,18 +119,19 @@ def random_study(seed, seeds=(0,), noise=0.0):
         own = np.random.default_rng([7, level, layer, planted.FAIR.index(measure)]).random()
         return own + noise * np.random.default_rng([seed, run, level, layer, planted.FAIR.index(measure)]).random()
 
-    return planted.results(planted.similarity(value, seeds=seeds), seeds=seeds)
+    return planted.with_siblings(value, base=0.0, seeds=seeds)
 
 
 def test_one_seed_gives_no_interval_over_seeds():
-    found = analysis.median_agreement(random_study(0))
+    found = analysis.agreement_by_scale(random_study(0)).loc["value"]
     assert np.isfinite(found["median"]) and np.isnan(found["low"]) and np.isnan(found["high"])
     assert found["pairs"] == 10
 
 
 def test_the_interval_over_seeds_holds_the_median_and_narrows_as_seeds_agree():
-    wide = analysis.median_agreement(random_study(0, seeds=(0, 1, 2, 3), noise=2))
-    narrow = analysis.median_agreement(random_study(0, seeds=(0, 1, 2, 3)))
+    wide, narrow = (
+        analysis.agreement_by_scale(random_study(0, seeds=(0, 1, 2, 3), noise=noise)).loc["value"] for noise in (2, 0)
+    )
     assert wide["low"] <= wide["median"] <= wide["high"] and wide["low"] < wide["high"]
     assert narrow["low"] == pytest.approx(narrow["high"])
 
@@ -140,7 +141,7 @@ def test_copies_of_a_measure_do_not_count_as_agreement():
         return np.random.default_rng([level, layer, len(measure)]).random()
 
     results = planted.results(planted.similarity(value, measures=("nbs", "procrustes_distance", "svcca")))
-    assert analysis.median_agreement(results)["pairs"] == 1
+    assert set(analysis.study_agreement({"a": results})["a"]) == {"nbs", "svcca"}
 
 
 def test_studies_with_one_pattern_of_agreement_correlate_fully():
@@ -172,7 +173,7 @@ def test_what_seeds_differ_by_is_no_spread_over_inputs():
     results.diagnostics["samples"] = pd.concat([results.similarity.assign(inputs=500, draw=draw) for draw in range(4)])
     found = analysis.agreement_over_inputs(results)
     assert found["draws"] == 4 and found["low"] == pytest.approx(found["high"])
-    assert found["median"] == pytest.approx(analysis.median_agreement(results)["median"])
+    assert found["median"] == pytest.approx(analysis.agreement_by_scale(results).loc["value", "median"])
 
 
 def test_nothing_drawn_gives_no_interval_over_inputs():
@@ -249,8 +250,8 @@ def test_measures_that_differ_in_what_they_say_do_not_agree_on_their_own_scales(
 
 
 def test_another_seed_is_0_and_the_network_itself_is_1_on_the_scale():
-    results = with_siblings(lambda seed, level, *_: {1: 1.0, 2: 0.4, 3: 0.7}.get(level, 0.1), base=0.4)
-    twin = with_siblings(lambda *place: 0.7, base=0.9)
+    results = planted.with_siblings(lambda seed, level, *_: {1: 1.0, 2: 0.4, 3: 0.7}.get(level, 0.1), base=0.4)
+    twin = planted.with_siblings(lambda *place: 0.7, base=0.9)
     results.diagnostics["nulls"] = planted.nulls(results.similarity, 0.05)
     table = analysis.calibration(results, twin=twin)
     assert list(table[table["level"] < 4].groupby("level")["calibrated"].mean()) == pytest.approx([1, 0, 0.5])
@@ -258,7 +259,7 @@ def test_another_seed_is_0_and_the_network_itself_is_1_on_the_scale():
 
 
 def test_there_is_no_scale_where_another_seed_is_the_network_itself_or_units_must_correspond():
-    results = with_siblings(falling(1), base=1.0)
+    results = planted.with_siblings(falling(1), base=1.0)
     table = results.similarity
     assert analysis.calibration(results)["calibrated"].isna().all()
     results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
@@ -266,7 +267,7 @@ def test_there_is_no_scale_where_another_seed_is_the_network_itself_or_units_mus
 
 
 def test_scores_that_are_not_there_make_false_disagreement_about_the_least_similar_layer():
-    results = with_siblings(falling(0, dip=0.001))
+    results = planted.with_siblings(falling(0, dip=0.001))
     table = results.similarity
     table.loc[(table["measure"] == "nbs") & (table["layer_index"] == 0), "status"] = synthetic.DEGENERATE
     at = analysis.calibration(results).query("level == 3")
@@ -289,32 +290,26 @@ def falling(least, steepness=1.0, dip=0.0):
     return value
 
 
-def with_siblings(value, base=0.5, seeds=(0,)):
-    dense = planted.similarity(value, seeds=seeds)
-    sibling = planted.similarity(lambda *place: base, seeds=seeds, levels=(0,), reference="sibling")
-    return planted.results(pd.concat([dense, sibling], ignore_index=True), seeds=seeds)
-
-
 @pytest.mark.parametrize("layer", range(3))
 @pytest.mark.parametrize("scale", analysis.SCALES)
 def test_the_layer_that_falls_most_is_named_by_every_measure(layer, scale):
-    answers = analysis.conclusions(with_siblings(falling(layer)), scale=scale)
+    answers = analysis.conclusions(planted.with_siblings(falling(layer)), scale=scale)
     assert set(answers["least_layer"]) == {planted.LAYERS[layer]}
     counted = analysis.distinct_answers(answers).loc["least_layer"]
     assert (counted["distinct"], counted["share"], counted["answering"]) == (1, 1, 5)
 
 
 def test_a_dip_is_a_middle_below_both_ends():
-    assert set(analysis.conclusions(with_siblings(falling(1, dip=0.02)))["dips"]) == {"yes"}
-    assert set(analysis.conclusions(with_siblings(falling(2)))["dips"]) == {"no"}
+    assert set(analysis.conclusions(planted.with_siblings(falling(1, dip=0.02)))["dips"]) == {"yes"}
+    assert set(analysis.conclusions(planted.with_siblings(falling(2)))["dips"]) == {"no"}
 
 
 def test_the_scale_of_siblings_dates_the_fall_to_half_of_their_distance():
     # On average over layers 1 − 0.08/3 per level: below 0.9 from level 4; half of the way to 0.5 from level 10, never.
-    answers = analysis.conclusions(with_siblings(falling(1)), scale="value")
+    answers = analysis.conclusions(planted.with_siblings(falling(1)), scale="value")
     assert list(answers["falls_at"]) == pytest.approx([planted.density(4)] * 5)
-    assert set(analysis.conclusions(with_siblings(falling(1)))["falls_at"]) == {"never"}
-    near = analysis.conclusions(with_siblings(falling(1), base=0.9))
+    assert set(analysis.conclusions(planted.with_siblings(falling(1)))["falls_at"]) == {"never"}
+    near = analysis.conclusions(planted.with_siblings(falling(1), base=0.9))
     assert list(near["falls_at"]) == pytest.approx([planted.density(2)] * 5)
     assert set(near["last_stays"]) == {"no"}
 
@@ -325,16 +320,16 @@ def test_siblings_that_were_not_compared_are_missed():
 
 
 def test_answers_that_every_seed_gives_have_full_support():
-    table = analysis.conclusions(with_siblings(falling(1), seeds=(0, 1, 2)))
+    table = analysis.conclusions(planted.with_siblings(falling(1), seeds=(0, 1, 2)))
     assert (table["least_layer_seeds"] == 1).all()
-    assert analysis.conclusions(with_siblings(falling(1)))["least_layer_seeds"].isna().all()
+    assert analysis.conclusions(planted.with_siblings(falling(1)))["least_layer_seeds"].isna().all()
 
 
 def test_an_answer_that_seeds_dispute_has_less_than_full_support():
     def disputed(seed, level, layer, view, measure):
         return falling(1 if seed else 2, steepness=1 + 0.1 * seed)(seed, level, layer, view, measure)
 
-    support = analysis.conclusions(with_siblings(disputed, seeds=(0, 1, 2)))["least_layer_seeds"]
+    support = analysis.conclusions(planted.with_siblings(disputed, seeds=(0, 1, 2)))["least_layer_seeds"]
     assert ((support > 0.5) & (support < 1)).all()
 
 
@@ -345,13 +340,13 @@ def test_support_by_seeds_is_the_chance_that_a_resample_gives_the_answer():
             falling(1)(seed, level, layer, view, measure) if seed else falling(2, steepness=10)(0, level, layer, 0, 0)
         )
 
-    table = analysis.conclusions(with_siblings(disputed, seeds=(0, 1, 2)), scale="value")
+    table = analysis.conclusions(planted.with_siblings(disputed, seeds=(0, 1, 2)), scale="value")
     assert set(table["least_layer"]) == {planted.LAYERS[2]}
     assert np.allclose(table["least_layer_seeds"], 1 - (2 / 3) ** 3, atol=0.06)
 
 
 def test_measures_without_a_score_in_a_layer_answer_from_the_others():
-    results = with_siblings(falling(0))
+    results = planted.with_siblings(falling(0))
     table = results.similarity
     table.loc[(table["measure"] == "nbs") & (table["layer_index"] == 0), "status"] = synthetic.DEGENERATE
     answers = analysis.conclusions(results)
@@ -360,7 +355,7 @@ def test_measures_without_a_score_in_a_layer_answer_from_the_others():
 
 
 def test_a_measure_that_needs_corresponding_units_has_no_answer_against_siblings():
-    results = with_siblings(falling(1))
+    results = planted.with_siblings(falling(1))
     table = results.similarity
     results.similarity = pd.concat([table, table[table["measure"] == "nbs"].assign(measure="unit_correlation")])
     assert "unit_correlation" in analysis.conclusions(results, scale="value").index

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,11 +70,7 @@ def pair_agreement(studies: Studies, measures: tuple[str, ...] = PAPER_MEASURES)
     for name, results in studies.items():
         scores = select(results)
         matrix = rank_agreement(scores[scores["measure"].isin(measures)])
-        columns[name] = {
-            (one, other): matrix.loc[one, other]
-            for place, one in enumerate(matrix.index)
-            for other in matrix.index[place + 1 :]
-        }
+        columns[name] = {pair: matrix.loc[pair] for pair in combinations(matrix.index, 2)}
     return pd.DataFrame(columns).rename_axis(index=["measure", "other"])
 
 

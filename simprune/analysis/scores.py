@@ -30,11 +30,6 @@ def stated(scores: pd.DataFrame) -> pd.Series:
     return scores["status"].where(scores["note"] == "", scores["status"] + between + scores["note"])
 
 
-def verdicts(scores: pd.DataFrame) -> pd.Series:
-    """The status of each score and, where it is not ok, why: the first of its notes."""
-    return stated(scores).str.replace(r";.*", "", regex=True)
-
-
 def is_ok(status: pd.Series) -> pd.Series:
     """Whether each value can be taken at face value."""
     return status == "ok"
