@@ -22,7 +22,9 @@ FIGURES = (
     plots.layer_densities,
     plots.similarity_heatmaps,
     plots.layer_profiles,
-    plots.measure_agreement,
+    lambda results: plots.measure_agreement(analysis.rank_agreement(results.similarity)),
+    lambda results: plots.studies_accuracy({"A on B": results}),
+    lambda results: plots.accuracy_of_ways({"pruned": results}),
 )
 
 
@@ -240,7 +242,7 @@ def test_a_measure_without_a_style_is_drawn_in_grey(monkeypatch):
 def test_the_agreement_of_unranked_measures_is_a_cross():
     results = synthetic.results(measures=("mean_cca", "nbs"))
     results.similarity.loc[results.similarity["measure"] == "nbs", "value"] = 1.0
-    axes = plots.measure_agreement(results).axes[0]
+    axes = plots.measure_agreement(analysis.rank_agreement(results.similarity)).axes[0]
     assert len([line for line in axes.lines if line.get_marker() == "x"]) == 2
 
 

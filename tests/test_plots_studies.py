@@ -1,11 +1,9 @@
 """Figures of ways of retraining and of all studies."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import synthetic
-from matplotlib.colors import to_hex, to_rgba
-from matplotlib.figure import Figure
+from matplotlib.colors import to_rgba
 
 from simprune import plots
 from simprune.analysis import WAYS, densities, effects, from_dense, pair_agreement
@@ -24,23 +22,6 @@ def studies():
         made_up.similarity["status"] = "ok"
         made_up.similarity["value"] = made_up.similarity["value"].fillna(0.5)
     return both
-
-
-@pytest.mark.parametrize(
-    ("function", "given"),
-    [
-        (plots.accuracy_of_ways, "runs"),
-        (lambda runs: plots.nearness_of_ways(nearness(runs)), "runs"),
-        (plots.studies_accuracy, "studies"),
-        (lambda studies: plots.studies_agreement(pair_agreement(studies)), "studies"),
-    ],
-)
-def test_a_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(function, given, request):
-    figure = function(request.getfixturevalue(given))
-    figure.draw_without_rendering()
-    assert isinstance(figure, Figure) and plt.get_fignums() == []
-    assert figure.get_figwidth() <= plots.WIDTH
-    assert to_hex(figure.get_facecolor()) == "#ffffff"
 
 
 def panels(figure):

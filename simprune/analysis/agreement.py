@@ -127,7 +127,7 @@ def agreement_between_studies(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFr
 
 
 def agreement_by_scale(results: "Results", view: str = "flatten", resamples: int = 999, seed: int = 0) -> pd.DataFrame:
-    """The median τ over pairs of measures, of the same scores: rows "value" (as they are) and "sibling" (`calibration`).
+    """The median τ over pairs of measures: rows "value" (scores as they are) and "sibling" (by `calibration`).
 
     `low` and `high`, a 95 % bootstrap interval over seeds, are NaN with fewer than three seeds: nothing can then be
     said of the spread between seeds. `pairs` counts the pairs of measures that have a τ; `between_measures` is the

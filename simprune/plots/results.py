@@ -15,19 +15,16 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune.analysis import (
     accuracies,
-    clustered,
     densities,
     is_ok,
     layers_in,
     measures_in,
     nearest_level,
     over_seeds,
-    rank_agreement,
     select,
 )
 from simprune.measures import MEASURES
 from simprune.plots.common import (
-    AGREEMENT_MAP,
     COMPANY_STYLES,
     CROSS,
     DASHES,
@@ -49,6 +46,7 @@ from simprune.plots.common import (
     of_kind,
     panel,
     stretched_axis,
+    tau_map,
     value_axis,
 )
 from simprune.tables import REFERENCE_WORDS, WHO_WORDS, percent, title
@@ -191,45 +189,24 @@ def layer_profiles(
     return figure
 
 
-def measure_agreement(
-    results: "Results",
-    *,
-    measures: Sequence[str] | None = None,
-    view: str | None = None,
-    reference: str = "dense",
-) -> Figure:
-    """Kendall's τ between measures over (layer, level), measures that agree side by side.
+def measure_agreement(agreement: pd.DataFrame) -> Figure:
+    """Kendall's τ between measures over (layer, level), in the order of a matrix of `analysis.rank_agreement`.
 
-    Only scores whose status is ok count, see `analysis.rank_agreement`; a cross is a τ that does not exist.
+    Only scores whose status is ok count; a cross is a τ that does not exist.
     """
-    import seaborn  # takes a while
-
-    agreement = clustered(rank_agreement(select(results, measures, view, reference)))
-    names = [title(measure) for measure in agreement.index]
-    side = min(WIDTH, 3 + 0.6 * len(names))
+    side = min(WIDTH, 3 + 0.6 * len(agreement))
     with new_figure(side, 0.85 * side) as (figure, notes):
-        axes = figure.add_subplot()
-        seaborn.heatmap(
-            agreement.set_axis(names).set_axis(names, axis=1),
-            ax=axes,
-            cmap=AGREEMENT_MAP,
-            vmin=-1,
-            vmax=1,
-            square=True,
+        tau_map(
+            figure.add_subplot(),
+            agreement,
+            40,
+            notes,
             linewidths=1,
             annot=True,
             fmt=".2f",
-            annot_kws={"size": max(4.5, 10 - 0.25 * len(names))},
+            annot_kws={"size": max(4.5, 10 - 0.25 * len(agreement))},
             cbar_kws={"label": "Kendall's τ", "shrink": 0.75},
         )
-        axes.grid(False)
-        for row, column in np.argwhere(agreement.isna().to_numpy()):
-            axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d")
-            notes.add(CROSS)
-        axes.tick_params(length=0)
-        axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(axes.get_yticks(), names, rotation=0)
-        axes.set(xlabel="", ylabel="")
     return figure
 
 
