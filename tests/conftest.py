@@ -29,15 +29,6 @@ def own_store(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def full_data() -> Path:
-    """The root of the full datasets; tests that need it are skipped where it is absent."""
-    root = os.environ.get("SIMPRUNE_DATA")
-    if not root or not Path(root).is_dir():
-        pytest.skip("SIMPRUNE_DATA names no folder with the full datasets")
-    return Path(root)
-
-
-@pytest.fixture(scope="session")
 def tiny():
     """A few embedded images: a dataset on which training takes a fraction of a second."""
     from simprune import data
@@ -77,18 +68,23 @@ def few_positions_drawn(monkeypatch):
 @pytest.fixture
 def my_images(tmp_path):
     """A folder that holds one of images, my-images, as `book/rerun.md` lays it out."""
-    import numpy as np
-    from PIL import Image
+    from synthetic import draw_images
 
-    random = np.random.default_rng(0)
-    for split, count in (("train", 150), ("test", 60)):
-        for name, brightness in (("cat", 60), ("dog", 180)):
-            folder = tmp_path / "my-images" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = random.normal(brightness, 40, (16, 16)).clip(0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+    draw_images(tmp_path / "my-images", 0, side=16, count=600, classes=("cat", "dog"))
     return tmp_path
+
+
+@pytest.fixture
+def command(capsys):
+    """A call of the command in this process: exit status, standard output and standard error."""
+    from simprune.cli import main
+
+    def call(*arguments, main=main):
+        with pytest.raises(SystemExit) as exit:
+            main([str(argument) for argument in arguments])
+        return exit.value.code or 0, *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture

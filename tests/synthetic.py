@@ -144,12 +144,14 @@ def write_incomplete(folder):
     return experiment, folder
 
 
-def draw_images(folder, seed: int, side: int = 8, count: int = 8, ending: str = "png", channels: int = 1) -> None:
+def draw_images(
+    folder, seed: int, side: int = 8, count: int = 8, ending: str = "png", channels: int = 1, classes=("a", "b")
+) -> None:
     """A folder of random images in two classes, half of them for the test; other ones for each seed."""
     from PIL import Image
 
     for number in range(count):
-        file = folder / ("train", "test")[number % 2] / "ab"[number // 2 % 2] / f"{number}.{ending}"
+        file = folder / ("train", "test")[number % 2] / classes[number // 2 % 2] / f"{number}.{ending}"
         file.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng([seed, number]).integers(0, 256, (side, side, channels), dtype=np.uint8)
         Image.fromarray(pixels.squeeze()).save(file)

@@ -33,24 +33,10 @@ def values():
     return np.random.default_rng(0).random(LEVELS * LAYERS)
 
 
-def test_measures_that_rank_alike_agree_fully_whatever_their_scale(values):
-    table = scores(nbs=values, svcca=values**3 / 7)
-    assert rank_agreement(table).loc["nbs", "svcca"] == pytest.approx(1)
-
-
-def test_measures_that_rank_in_opposite_order_have_tau_minus_one(values):
-    assert rank_agreement(scores(nbs=values, svcca=-values)).loc["svcca", "nbs"] == pytest.approx(-1)
-
-
 def test_tau_is_that_of_scipy_over_layers_and_pruned_levels(values):
     other = np.random.default_rng(1).random(LEVELS * LAYERS)
     expected = kendalltau(values[LAYERS:], other[LAYERS:]).statistic
     assert rank_agreement(scores(nbs=values, svcca=other)).loc["nbs", "svcca"] == pytest.approx(expected)
-
-
-def test_the_dense_network_itself_does_not_count(values):
-    other = np.concatenate([[9, -9, 3], values[LAYERS:]])
-    assert rank_agreement(scores(nbs=values, svcca=other)).loc["nbs", "svcca"] == pytest.approx(1)
 
 
 def test_tau_is_the_mean_of_each_seeds_tau(values):

@@ -7,7 +7,7 @@ import pandas as pd
 import planted
 import pytest
 import synthetic
-from scipy.stats import kendalltau, somersd, spearmanr
+from scipy.stats import somersd, spearmanr
 from sklearn.metrics import average_precision_score
 
 from simprune.analysis import known_answers
@@ -91,14 +91,10 @@ def test_on_shuffled_levels_monotonicity_is_at_chance():
     assert np.allclose(rows["chance"], 0.5, atol=0.08)
 
 
-def test_on_shuffled_levels_the_trend_is_at_chance_and_agrees_with_scipy():
+def test_on_shuffled_levels_the_trend_is_at_chance():
     results = study(value=lambda seed, level, layer, *rest: drawn(seed, level, layer), seeds=tuple(range(30)))
     rows = known_answers.trend(results)
     assert abs(mean_score(rows)) < 0.1
-    one = results.similarity.query("seed == 3 and measure == 'nbs' and layer_index == 1 and level > 0")
-    expected = kendalltau(one["level"], -one["value"]).statistic
-    found = rows.query("seed == 3 and measure == 'nbs' and layer_index == 1")["score"].iloc[0]
-    assert found == pytest.approx(expected)
 
 
 def test_the_trend_with_ties_is_somers_d():
