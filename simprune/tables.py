@@ -26,7 +26,7 @@ REFERENCE_WORDS = {
     "sibling": "a dense network of another seed",
     "untrained": "the untrained network",
 }
-# Who stands beside the pruned network: `analysis.COMPANY`.
+# Who stands beside the pruned network: `analysis.controls.COMPANY`.
 WHO_WORDS = {
     "pruned": "pruned",
     "twin": "its twin",

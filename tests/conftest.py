@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from simprune import data, experiment  # before torch, so that its threads wait as simprune sets them to
 from simprune.data import DATASETS, readers
 
 import torch  # isort: skip
+from synthetic import draw_images  # isort: skip
 
 # On networks this small a second thread costs more than it brings, most of all on a busy machine.
 torch.set_num_threads(1)
@@ -63,15 +63,21 @@ def few_positions_drawn(monkeypatch):
 @pytest.fixture
 def my_images(tmp_path):
     """A folder that holds one of images, my-images, as `book/rerun.md` lays it out."""
-    random = np.random.default_rng(0)
-    for split, count in (("train", 150), ("test", 60)):
-        for name, brightness in (("cat", 60), ("dog", 180)):
-            folder = tmp_path / "my-images" / split / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = random.normal(brightness, 40, (16, 16)).clip(0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+    draw_images(tmp_path / "my-images", 0, side=16, count=600, classes=("cat", "dog"))
     return tmp_path
+
+
+@pytest.fixture
+def command(capsys):
+    """A call of the command in this process: exit status, standard output and standard error."""
+    from simprune.cli import main
+
+    def call(*arguments, main=main):
+        with pytest.raises(SystemExit) as exit:
+            main([str(argument) for argument in arguments])
+        return exit.value.code or 0, *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture

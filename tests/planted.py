@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from simprune import compare
+from simprune import Experiment, compare
 
 MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "debiased_linear_cka", "nbs", "procrustes_distance", "gulp")
 FAIR = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
 VIEWS = ("flatten", "channels", "pooled")
 LAYERS = ("conv1_relu", "conv2_relu", "logits")
 LEVELS, RATE = 8, 0.3
+PAPER = vars(Experiment("lenet5", "fashion_mnist", profile="paper"))
 
 
 def results(similarity, diagnostics=None, accuracy=None, seeds=(0,), levels=LEVELS):
@@ -26,18 +27,8 @@ def results(similarity, diagnostics=None, accuracy=None, seeds=(0,), levels=LEVE
             for level in range(levels + 1)
         ]
     )
-    experiment = SimpleNamespace(
-        architecture="lenet5",
-        dataset="fashion_mnist",
-        profile="paper",
-        seeds=tuple(seeds),
-        levels=levels,
-        rate=RATE,
-        retraining="lr_rewind",
-        probe_size=1000,
-        views=VIEWS,
-        measures=MEASURES,
-    )
+    told = {"seeds": tuple(seeds), "levels": levels, "rate": RATE, "probe_size": 1000, "views": VIEWS}
+    experiment = SimpleNamespace(**PAPER | told | {"measures": MEASURES})
     return SimpleNamespace(
         experiment=experiment, performance=performance, similarity=similarity, diagnostics=diagnostics or {}
     )
@@ -71,6 +62,13 @@ def similarity(value, *, seeds=(0,), views=VIEWS, measures=FAIR, levels=range(LE
     return pd.DataFrame(rows)
 
 
+def with_siblings(value, base=0.5, *, seeds=(0,), jitter=0.0, **more):
+    """Results with scores against the dense network, and against a sibling `base`, and `jitter` more for each seed."""
+    dense = similarity(value, seeds=seeds, **more)
+    table = similarity(lambda seed, *rest: base + jitter * seed, seeds=seeds, levels=(0,), reference="sibling", **more)
+    return results(pd.concat([dense, table], ignore_index=True), seeds=seeds)
+
+
 def nulls(scores, null):
     """A table of nulls for a table of scores: the same one for each, or `null(row)`."""
     value = [null(row) for row in scores.itertuples()] if callable(null) else null
@@ -99,6 +97,16 @@ def level_pairs(distance, *, seeds=(0,), views=("flatten",), measures=FAIR, leve
     return pd.DataFrame(rows)
 
 
+def layer_pairs(value, *, seeds=(0,), measures=FAIR):
+    """Scores of each layer with each of a sibling: `value(seed, x, y, measure)`."""
+    rows = [
+        {"seed": seed, "layer_x": LAYERS[x], "layer_y": LAYERS[y], "index_x": x, "index_y": y, "view": "flatten"}
+        | {"measure": measure, "value": value(seed, x, y, measure), "status": "ok", "note": ""}
+        for seed, x, y, measure in itertools.product(seeds, *2 * [range(len(LAYERS))], measures)
+    ]
+    return pd.DataFrame(rows)
+
+
 # Made-up networks -----------------------------------------------------------------------------------------------
 
 
@@ -121,10 +129,6 @@ def study(pairs, shuffles=10):
 
 def noise(*shape, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
-
-
-def scored(x, y, measure):
-    return compare(x, y, [measure]).loc[measure, "value"]
 
 
 def everything(seeds=(0,), measures=MEASURES):
@@ -173,15 +177,10 @@ def everything(seeds=(0,), measures=MEASURES):
             "level_pairs": level_pairs(
                 lambda seed, x, y, layer, measure: (y - x) * speed[measure], seeds=seeds, measures=measures
             ),
-            "layer_pairs": pd.DataFrame(
-                [
-                    {"seed": seed, "layer_x": LAYERS[x], "layer_y": LAYERS[y], "index_x": x, "index_y": y}
-                    | {"view": "flatten", "measure": measure, "status": "ok", "note": ""}
-                    | {"value": 1 - 0.1 * abs(x - (0 if measure == "mean_cca" else y))}
-                    for seed in seeds
-                    for x, y in itertools.product(range(len(LAYERS)), repeat=2)
-                    for measure in measures
-                ]
+            "layer_pairs": layer_pairs(
+                lambda seed, x, y, measure: 1 - 0.1 * abs(x - (0 if measure == "mean_cca" else y)),
+                seeds=seeds,
+                measures=measures,
             ),
             "corruptions": pd.DataFrame(
                 [

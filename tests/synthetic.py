@@ -77,24 +77,8 @@ def results(seeds=(0, 1, 2), levels=12, rate=0.2, measures=FIRST_MEASURES, views
                     "note": note,
                 }
             )
-    experiment = SimpleNamespace(
-        architecture="lenet5",
-        dataset="fashion_mnist",
-        profile="paper",
-        seeds=tuple(seeds),
-        levels=levels,
-        width=1.0,
-        rate=rate,
-        criterion="magnitude",
-        scope="global",
-        retraining="lr_rewind",
-        epochs=20,
-        train_size="all",
-        probe_size=2000,
-        views=tuple(views),
-        measures=measures,
-        references=("dense",),
-    )
+    told = {"seeds": tuple(seeds), "levels": levels, "rate": rate, "views": tuple(views), "measures": measures}
+    experiment = SimpleNamespace(**vars(Experiment("lenet5", "fashion_mnist", profile="paper")) | told)
     return SimpleNamespace(
         experiment=experiment,
         performance=pd.DataFrame(performance),
@@ -167,10 +151,12 @@ def write_incomplete(folder):
     return experiment, folder
 
 
-def draw_images(folder, seed: int, side: int = 8, count: int = 8, ending: str = "png", channels: int = 1) -> None:
+def draw_images(
+    folder, seed: int, side: int = 8, count: int = 8, ending: str = "png", channels: int = 1, classes=("a", "b")
+) -> None:
     """A folder of random images in two classes, half of them for the test; other ones for each seed."""
     for number in range(count):
-        file = folder / ("train", "test")[number % 2] / "ab"[number // 2 % 2] / f"{number}.{ending}"
+        file = folder / ("train", "test")[number % 2] / classes[number // 2 % 2] / f"{number}.{ending}"
         file.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng([seed, number]).integers(0, 256, (side, side, channels), dtype=np.uint8)
         Image.fromarray(pixels.squeeze()).save(file)

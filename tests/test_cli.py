@@ -1,5 +1,6 @@
 import dataclasses
 import importlib
+import inspect
 import io
 import os
 import re
@@ -26,17 +27,9 @@ pytestmark = pytest.mark.usefixtures("few_images")
 SMALL = ["--levels", "1", "--rate", "0.5", "--epochs", "1", "--train-size", "300", "--probe-size", "100"]
 
 
-def call(*arguments, capsys, command=main):
-    """Exit status, standard output and standard error of a call in this process."""
-    with pytest.raises(SystemExit) as exit:
-        command([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return exit.value.code or 0, captured.out, captured.err
-
-
-def test_run_prints_what_came_out_and_where_it_is_and_reads_it_the_next_time(tmp_path, capsys):
-    command = ["run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path]
-    status, out, err = call(*command, capsys=capsys)
+def test_run_prints_what_came_out_and_where_it_is_and_reads_it_the_next_time(tmp_path, command):
+    words = ["run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path]
+    status, out, err = command(*words)
     assert status == 0
     assert "2 networks" in out and "50.0%" in out
     scores = simprune.load(out.strip().splitlines()[-1], store=tmp_path).similarity.query("level == 1")
@@ -46,15 +39,12 @@ def test_run_prints_what_came_out_and_where_it_is_and_reads_it_the_next_time(tmp
     assert (directory / "seed-0" / "similarity.parquet").exists()
     assert "level 1: density 50.0%" in err
     start = time.perf_counter()
-    status, again, err = call(*command, capsys=capsys)
+    status, again, err = command(*words)
     assert time.perf_counter() - start < 2
     assert (status, again) == (0, out) and "read from" in err
 
 
 def test_every_option_of_run_is_a_field_of_the_experiment_or_an_argument_of_run():
-    import dataclasses
-    import inspect
-
     from simprune import cli
 
     options = set(inspect.signature(cli.run).parameters)
@@ -72,9 +62,9 @@ def test_the_command_as_a_module_says_in_one_line_each_which_files_are_left_out_
     assert done.returncode == 2 and refused == "simprune: probe_size: 9 is more than the 4 test images"
 
 
-def test_list_names_everything_that_can_be_chosen_and_what_is_stored(tmp_path, capsys):
-    call("run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path, capsys=capsys)
-    status, out, _ = call("list", "--store", tmp_path, capsys=capsys)
+def test_list_names_everything_that_can_be_chosen_and_what_is_stored(tmp_path, command):
+    command("run", "lenet5", "fashion_mnist_mini", *SMALL, "--store", tmp_path)
+    status, out, _ = command("list", "--store", tmp_path)
     assert status == 0
     for name in (
         "lenet5",
@@ -93,7 +83,7 @@ def test_list_names_everything_that_can_be_chosen_and_what_is_stored(tmp_path, c
 
 
 def test_results_on_own_images_and_of_own_architectures_are_listed_where_neither_is_at_hand(
-    my_images, monkeypatch, capsys
+    my_images, monkeypatch, command
 ):
     monkeypatch.chdir(my_images)
     monkeypatch.setitem(ARCHITECTURES, "mine", dataclasses.replace(ARCHITECTURES["lenet5"], title="Mine"))
@@ -102,35 +92,35 @@ def test_results_on_own_images_and_of_own_architectures_are_listed_where_neither
     scaled = simprune.run(experiment.replace(dataset="folder:my-images:size=20"), progress=False)
     monkeypatch.delitem(ARCHITECTURES, "mine")
     (my_images / "my-images").rename(my_images / "elsewhere")
-    _, out, _ = call("list", capsys=capsys)
+    _, out, _ = command("list")
     said = {re.sub("^.*images of ", "", line) for line in out.splitlines() if "mine-folder_my-images-quick" in line}
     marks = [re.sub("^.*#(.{6}).*$", r"\1", name) for name in (results.experiment.dataset, scaled.experiment.dataset)]
     assert said == {f"my-images, {marks[0]}", f"my-images, scaled to 20 × 20, {marks[1]}"}
     assert not re.search("^  mine ", out, re.MULTILINE)
     assert simprune.load(results.directory).similarity.equals(results.similarity)
-    status, _, err = call("run", "mine", "fashion_mnist_mini", capsys=capsys)
+    status, _, err = command("run", "mine", "fashion_mnist_mini")
     assert status == 2 and "architecture: of 'mine' there are results, but not the code" in err
 
 
 @pytest.mark.parametrize("columns", ["0", "20"])
-def test_a_narrow_terminal_gets_what_a_wide_one_gets(columns, capsys, monkeypatch):
+def test_a_narrow_terminal_gets_what_a_wide_one_gets(columns, command, monkeypatch):
     """It breaks the lines itself."""
-    wide = call("list", capsys=capsys)
+    wide = command("list")
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.delitem(sys.modules, "simprune.cli")  # it looks at the terminal when it is loaded
     narrow = importlib.import_module("simprune.cli").main
-    assert call("list", capsys=capsys, command=narrow) == wide and wide[1]
+    assert command("list", main=narrow) == wide and wide[1]
     narrow, wide = (CliRunner().invoke(app, ["run", "--help"], env={"COLUMNS": n}).output for n in (columns, "200"))
     assert narrow.split() == wide.split() != []
 
 
-def test_compare_prints_the_scores_of_two_files(tmp_path, capsys):
+def test_compare_prints_the_scores_of_two_files(tmp_path, command):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((50, 8))
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", 3 * x @ np.linalg.qr(rng.standard_normal((8, 8)))[0])
     files = [tmp_path / "x.npy", tmp_path / "y.npy"]
-    status, out, _ = call("compare", *files, "--measures", "linear_cka,nbs", capsys=capsys)
+    status, out, _ = command("compare", *files, "--measures", "linear_cka,nbs")
     assert status == 0
     rows = [line.split() for line in out.splitlines()[1:]]
     assert rows == [["linear_cka", "1.000000", "ok"], ["nbs", "1.000000", "ok"]]
@@ -147,22 +137,22 @@ def folders(tmp_path):
     return tmp_path / "dense", tmp_path / "pruned"
 
 
-def test_compare_writes_tables_and_a_figure(folders, capsys):
+def test_compare_writes_tables_and_a_figure(folders, command):
     place = folders[0].parent
     files = [folder / "layer2.npy" for folder in folders]
     options = ["--csv", place / "x.csv", "--json", place / "x.json", "--plot", place / "x.svg"]
-    assert call("compare", *files, *options, capsys=capsys)[0] == 0
+    assert command("compare", *files, *options)[0] == 0
     wanted = simprune.compare(*map(np.load, files))
     for found in (pd.read_csv(place / "x.csv"), pd.read_json(place / "x.json", precise_float=True)):
         assert np.allclose(found.set_index("measure")["value"], wanted["value"], rtol=1e-12, equal_nan=True)
     assert (place / "x.svg").read_text().count("<svg") == 1
-    status, out, _ = call("compare", *files, "--csv", "-", capsys=capsys)
+    status, out, _ = command("compare", *files, "--csv", "-")
     assert status == 0 and len(pd.read_csv(io.StringIO(out))) == len(wanted)
 
 
-def test_compare_scores_every_layer_in_one_folder_against_every_one_in_another(folders, capsys):
+def test_compare_scores_every_layer_in_one_folder_against_every_one_in_another(folders, command):
     table = folders[0].parent / "x.csv"
-    status, out, _ = call("compare", *folders, "--measures", "nbs,linear_cka", "--csv", table, capsys=capsys)
+    status, out, _ = command("compare", *folders, "--measures", "nbs,linear_cka", "--csv", table)
     assert status == 0 and "nbs" in out and "linear_cka" in out
     found = pd.read_csv(table)
     assert found["layer"].drop_duplicates().tolist() == ["layer2", "layer10"] and len(found) == 8
@@ -171,7 +161,7 @@ def test_compare_scores_every_layer_in_one_folder_against_every_one_in_another(f
     assert chosen["value"].item() == pytest.approx(wanted["value"].item())
 
 
-def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, capsys):
+def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, command):
     dense, pruned = folders
     (dense.parent / "empty").mkdir()
     np.save(pruned / "layer2.npy", np.zeros((39, 6)))
@@ -182,7 +172,7 @@ def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, capsys)
         ((dense, dense, "--plot", dense / "x.foo"), "x.foo' can't be written (Format 'foo' is not supported"),
         ((dense, dense, "--csv", dense / "none" / "x.csv"), "can't be written"),
     ):
-        status, _, err = call("compare", *arguments, capsys=capsys)
+        status, _, err = command("compare", *arguments)
         assert status == 2 and message in " ".join(err.split()), err
 
 
@@ -201,14 +191,6 @@ def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, capsys)
         (["run", "lenet5", "fashion_mnist_mini", "--seeds", ""], "seeds: none given"),
         (["run", "lenet5", "fashion_mnist_mini", "--measures", "cka"], "measures: 'cka' is not one of"),
         (["run", "lenet5", "fashion_mnist_mini", "--train-size", "many"], "train_size: 'many' is not"),
-        (
-            ["run", "lenet5", "fashion_mnist_mini", "--probe-size", "9999"],
-            "probe_size: 9999 is more than the 500",
-        ),
-        (
-            ["run", "lenet5", "fashion_mnist_mini", "--device", "tpu"],
-            "device: 'tpu' is not one of auto, cpu, cuda",
-        ),
         (["run", "lenet5"], "Missing argument"),
         (["run", "lenet5", "mnist", "--speed", "9"], "No such option: --speed"),
         (["walk"], "No such command 'walk'"),
@@ -230,8 +212,8 @@ def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, capsys)
         (["run", "lenet5", "mnist", "--data", "~nobody-of-this-name"], "(nobody has that home directory)"),
     ],
 )
-def test_wrong_arguments_end_with_status_two_in_a_line_or_two_and_write_nothing(arguments, message, tmp_path, capsys):
-    status, _, err = call(*arguments, capsys=capsys)
+def test_wrong_arguments_end_with_status_two_in_a_line_or_two_and_write_nothing(arguments, message, tmp_path, command):
+    status, _, err = command(*arguments)
     assert status == 2
     assert message in err and err.startswith("simprune: ")
     assert err.count("\n") <= 2 and "Traceback" not in err
@@ -239,15 +221,15 @@ def test_wrong_arguments_end_with_status_two_in_a_line_or_two_and_write_nothing(
 
 
 @pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
-def test_a_file_that_is_no_array_is_refused(content, tmp_path, capsys):
+def test_a_file_that_is_no_array_is_refused(content, tmp_path, command):
     file = tmp_path / "x.npy"
     file.write_bytes(content)
-    status, _, err = call("compare", file, file, capsys=capsys)
+    status, _, err = command("compare", file, file)
     assert status == 2 and "is not a .npy file of numbers" in err
 
 
 @pytest.mark.parametrize("ending", [".npz", ".pt", ".csv", ".parquet", ".mat"])
-def test_files_of_other_kinds_are_refused_with_what_makes_an_array_of_them(ending, tmp_path, monkeypatch, capsys):
+def test_files_of_other_kinds_are_refused_with_what_makes_an_array_of_them(ending, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     values = np.random.default_rng(0).standard_normal((30, 5))
     {
@@ -257,37 +239,34 @@ def test_files_of_other_kinds_are_refused_with_what_makes_an_array_of_them(endin
         ".parquet": lambda file: pd.DataFrame(values).to_parquet(file),
         ".mat": lambda file: scipy.io.savemat(file, {"layer": values}),
     }[ending]("x" + ending)
-    status, _, err = call("compare", "x" + ending, "x" + ending, capsys=capsys)
+    status, _, err = command("compare", "x" + ending, "x" + ending)
     assert status == 2 and "is not a .npy file of numbers; make one with " in err
     names = {"numpy": np, "pandas": pd, "torch": torch, "scipy": scipy}
     exec(err.partition("make one with ")[2], names)
     assert np.allclose(np.load("x.npy"), values)
-    assert call("compare", "x.npy", "x.npy", "--measures", "nbs", capsys=capsys)[0] == 0
-    status, _, err = call("compare", "x.npy", "x.npy", "--measures", "", capsys=capsys)
+    assert command("compare", "x.npy", "x.npy", "--measures", "nbs")[0] == 0
+    status, _, err = command("compare", "x.npy", "x.npy", "--measures", "")
     assert status == 2 and "measures: none given" in err
 
 
-def test_an_array_of_objects_is_not_unpickled(tmp_path, capsys):
+def test_an_array_of_objects_is_not_unpickled(tmp_path, command):
     np.save(tmp_path / "x.npy", np.array([{"a": 1}]), allow_pickle=True)
-    status, _, err = call("compare", tmp_path / "x.npy", tmp_path / "x.npy", capsys=capsys)
+    status, _, err = command("compare", tmp_path / "x.npy", tmp_path / "x.npy")
     assert status == 2 and "is not a .npy file of numbers" in err
 
 
-def test_a_failed_run_ends_with_status_one_and_shows_its_traceback_only_when_asked(monkeypatch, capsys):
+def test_a_failed_run_ends_with_status_one_and_shows_its_traceback_only_when_asked(monkeypatch, command):
     def fail(*arguments, **options):
         raise FloatingPointError("training diverged in epoch 1")
 
     monkeypatch.setattr("simprune.study.run", fail)
-    status, _, err = call("run", "lenet5", "fashion_mnist_mini", capsys=capsys)
+    status, _, err = command("run", "lenet5", "fashion_mnist_mini")
     assert status == 1 and err.startswith("simprune: failed: FloatingPointError: training diverged")
     with pytest.raises(FloatingPointError):
         main(["run", "lenet5", "fashion_mnist_mini", "--debug"])
 
 
 def test_what_a_terminal_can_not_show_is_replaced_there(monkeypatch):
-    import io
-    import sys
-
     shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", shown)
     with pytest.raises(SystemExit) as exit:
@@ -296,12 +275,12 @@ def test_what_a_terminal_can_not_show_is_replaced_there(monkeypatch):
     assert not exit.value.code and b"linear_cka" in shown.buffer.getvalue()
 
 
-def test_an_interrupted_run_ends_with_status_130(monkeypatch, capsys):
+def test_an_interrupted_run_ends_with_status_130(monkeypatch, command):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("simprune.study.run", interrupt)
-    status, _, err = call("run", "lenet5", "fashion_mnist_mini", capsys=capsys)
+    status, _, err = command("run", "lenet5", "fashion_mnist_mini")
     assert status == 130 and "interrupted; what was finished is kept" in err
 
 
@@ -359,7 +338,6 @@ def test_the_command_that_a_page_prints_makes_the_experiment_again(fields, my_im
         assert set(known) <= set(value) if field.name in same else value == known, field.name
 
 
-def test_without_a_command_the_help_is_shown(capsys):
-    with pytest.raises(SystemExit) as left:
-        main([])
-    assert left.value.code == 0 and "Train, prune and compare" in capsys.readouterr().out
+def test_without_a_command_the_help_is_shown(command):
+    status, out, _ = command()
+    assert status == 0 and "Train, prune and compare" in out

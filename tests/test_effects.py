@@ -224,6 +224,30 @@ def test_figures_are_drawn_of_all_networks_and_of_layers_where_nothing_is_said()
     assert figure.axes[0].get_ylim()[0] < 0.5
 
 
+def test_the_map_is_coloured_by_the_share_of_measures_that_say_farther_and_each_panel_has_its_densities():
+    counts = pd.DataFrame(
+        {
+            "level": [1, 1, 2, 2],
+            "layer_index": [0, 1, 0, 1],
+            "layer": ["a", "b"] * 2,
+            "farther": [0, 3, 4, 0],
+            "nearer": [4, 1, 0, 0],
+            "density": [0.5, 0.5, 0.25, 0.25],
+            "own_density": [0.6, np.nan, 0.3, np.nan],
+        }
+    )
+    figure = drawn.footprint({"A on B": counts, "C on D": counts[:2], "E on F": counts[:2]})
+    first, *others = figure.axes[:3]
+    [mesh] = [part for part in first.collections if hasattr(part, "get_coordinates")]
+    assert np.allclose(np.ma.filled(mesh.get_array(), np.nan).ravel(), [-1, 0.5, 1, np.nan], equal_nan=True)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no measure says anything"]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["50 %", "25 %"]
+    assert [[tick.label1.get_visible() for tick in axis.yaxis.get_major_ticks()] for axis in others] == [
+        [True],
+        [False],
+    ]
+
+
 def test_a_barrier_is_what_rises_above_the_straight_line():
     results = constant(0.9)
     assert fx.barriers(results) is None

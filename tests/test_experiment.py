@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 from synthetic import draw_images
-from typer.testing import CliRunner
 
 from simprune import Experiment, InputError
 from simprune.experiment import FIRST_MEASURES, PROFILES
@@ -237,26 +236,14 @@ def test_a_bad_value_is_refused_in_one_clear_sentence(fields, message):
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({}, "simprune run lenet5 fashion_mnist --profile paper --seeds 0,1"),
         ({"measures": ["nbs"], "views": ["pooled"]}, "simprune run lenet5 fashion_mnist --profile paper --seeds 0,1"),
         ({"retraining": "none", "one_shot": True}, "--one-shot"),
         ({"rate": 0.3, "levels": 4}, "--rate 0.3 --levels 4"),
     ],
 )
-def test_the_command_that_is_printed_runs_that_very_experiment(changes, line, monkeypatch):
-    from simprune.cli import app
-
+def test_the_command_says_what_is_not_as_the_profile_has_it(changes, line):
     experiment = Experiment("lenet5", "fashion_mnist", profile="paper", seeds=(0, 1)).replace(**changes)
-    assert line in experiment.command
-    asked = []
-
-    def refuse(experiment, **options):
-        asked.append(experiment)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("simprune.study.run", refuse)
-    CliRunner().invoke(app, experiment.command.split()[1:])
-    assert asked[0].key == experiment.key and asked[0].seeds == experiment.seeds
+    assert experiment.command.endswith(line)
 
 
 def test_the_command_names_scores_that_the_profile_would_not_compute():

@@ -1,6 +1,7 @@
 """The figures' grammar: scales, order, colours, and nothing left out in silence."""
 
 import copy
+from functools import partial
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -20,9 +21,10 @@ FIGURES = (
     plots.performance,
     plots.layer_densities,
     plots.similarity_heatmaps,
-    plots.similarity_by_density,
     plots.layer_profiles,
-    plots.measure_agreement,
+    lambda results: plots.measure_agreement(analysis.rank_agreement(results.similarity)),
+    lambda results: plots.studies_accuracy({"A on B": results}),
+    lambda results: plots.accuracy_of_ways({"pruned": results}),
 )
 
 
@@ -65,7 +67,7 @@ def test_every_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(f
 
 
 def test_density_runs_from_dense_to_sparse_on_a_log_axis_with_plain_numbers(results):
-    for axes in (*draw(plots.performance(results)).axes, plots.similarity_by_density(results).axes[0]):
+    for axes in (*draw(plots.performance(results)).axes, *draw(plots.layer_densities(results)).axes):
         left, right = axes.get_xlim()
         assert left > 1 > right > 0
         assert axes.get_xscale() == "log"
@@ -79,8 +81,6 @@ def test_layers_stand_in_network_order_whatever_the_order_of_the_table():
     shuffled.similarity = shuffled.similarity.sample(frac=1, random_state=0)
     profiles = draw(plots.layer_profiles(shuffled)).axes[0]
     assert [label.replace("\n", "_") for label in ticks(profiles.xaxis)] == list(synthetic.LAYERS)
-    panels = plots.similarity_by_density(shuffled).axes
-    assert [axes.get_title(loc="left") for axes in panels[: len(synthetic.LAYERS)]] == list(synthetic.LAYERS)
 
 
 @pytest.mark.parametrize(("least", "floor"), [(0.5, 0.4), (0.3, 0)])
@@ -139,13 +139,9 @@ def test_marks_are_explained_only_where_they_occur(results):
     clean = synthetic.results(measures=("nbs",), levels=3)
     clean.similarity["status"] = "ok"
     clean.similarity["value"] = clean.similarity["value"].fillna(0.5)
-    for function in (plots.layer_profiles, plots.similarity_by_density, plots.similarity_heatmaps):
+    for function in (partial(plots.layer_profiles, density=0.01), plots.similarity_heatmaps):
         assert not {plots.HOLLOW, plots.CROSS} & set(legend_words(function(clean)))
-        assert {plots.HOLLOW, plots.CROSS} <= set(legend_words(function(results, **_sparsest(function))))
-
-
-def _sparsest(function):
-    return {"density": 0.01} if function is plots.layer_profiles else {}
+        assert {plots.HOLLOW, plots.CROSS} <= set(legend_words(function(results)))
 
 
 def test_a_band_spans_the_seeds_from_least_to_greatest(results):
@@ -246,7 +242,7 @@ def test_a_measure_without_a_style_is_drawn_in_grey(monkeypatch):
 def test_the_agreement_of_unranked_measures_is_a_cross():
     results = synthetic.results(measures=("mean_cca", "nbs"))
     results.similarity.loc[results.similarity["measure"] == "nbs", "value"] = 1.0
-    axes = plots.measure_agreement(results).axes[0]
+    axes = plots.measure_agreement(analysis.rank_agreement(results.similarity)).axes[0]
     assert len([line for line in axes.lines if line.get_marker() == "x"]) == 2
 
 
@@ -319,7 +315,8 @@ def test_the_first_five_measures_differ_in_colour_for_every_eye(blindness):
 
 
 def test_a_measure_looks_the_same_in_every_figure(results):
-    for figure in (plots.layer_profiles(results), plots.similarity_by_density(results)):
+    company = plots.company_profiles(analysis.company(results, measures=["nbs"]))
+    for figure in (plots.layer_profiles(results), company):
         line = next(line for line in figure.axes[0].lines if line.get_label() == MEASURES["nbs"].title)
         assert to_rgba(line.get_color()) == to_rgba(plots.STYLES["nbs"].colour)
         assert line.get_marker() == plots.STYLES["nbs"].marker

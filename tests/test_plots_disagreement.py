@@ -96,7 +96,7 @@ def test_layers_of_the_sources_stand_in_network_order(studies):
 
 
 def test_no_panel_of_the_numbers_of_inputs_has_more_lines_than_can_be_told_apart(studies):
-    means = analysis.convergence_means(analysis.convergence(studies[NAME]))
+    means = analysis.convergence(studies[NAME])
     panels = plots.convergence_lines(means).axes
     assert sum(len(axes.lines) for axes in panels) == means["measure"].nunique()
     assert max(len(axes.lines) for axes in panels) <= 6

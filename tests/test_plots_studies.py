@@ -1,12 +1,9 @@
 """Figures of ways of retraining and of all studies."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 import synthetic
-from matplotlib.colors import to_hex, to_rgba
-from matplotlib.figure import Figure
+from matplotlib.colors import to_rgba
 
 from simprune import plots
 from simprune.analysis import WAYS, densities, effects, from_dense, pair_agreement
@@ -25,23 +22,6 @@ def studies():
         made_up.similarity["status"] = "ok"
         made_up.similarity["value"] = made_up.similarity["value"].fillna(0.5)
     return both
-
-
-@pytest.mark.parametrize(
-    ("function", "given"),
-    [
-        (plots.accuracy_of_ways, "runs"),
-        (lambda runs: plots.nearness_of_ways(nearness(runs)), "runs"),
-        (plots.studies_accuracy, "studies"),
-        (lambda studies: plots.studies_agreement(pair_agreement(studies)), "studies"),
-    ],
-)
-def test_a_figure_has_the_books_width_and_ground_and_is_left_to_its_caller(function, given, request):
-    figure = function(request.getfixturevalue(given))
-    figure.draw_without_rendering()
-    assert isinstance(figure, Figure) and plt.get_fignums() == []
-    assert figure.get_figwidth() <= plots.WIDTH
-    assert to_hex(figure.get_facecolor()) == "#ffffff"
 
 
 def panels(figure):
@@ -101,23 +81,6 @@ def nearness(runs):
         synthetic.with_controls(results).similarity["status"] = "ok"
     positions = effects.positions(runs)
     return positions[positions["level"] == 2]
-
-
-def test_the_map_of_studies_is_coloured_by_the_share_of_measures_that_say_farther():
-    counts = pd.DataFrame(
-        {
-            "level": [1, 1, 2, 2],
-            "layer_index": [0, 1, 0, 1],
-            "layer": ["a", "b"] * 2,
-            "farther": [0, 3, 4, 0],
-            "nearer": [4, 1, 0, 0],
-        }
-    )
-    figure = plots.studies_layers({"A on B": counts}, {"A on B": pd.Series({0: 1.0, 1: 0.5, 2: 0.25})})
-    [mesh] = [part for part in figure.axes[0].collections if hasattr(part, "get_coordinates")]
-    assert np.allclose(np.ma.filled(mesh.get_array(), np.nan).ravel(), [-1, 0.5, 1, np.nan], equal_nan=True)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no measure says anything"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["50\u00a0%", "25\u00a0%"]
 
 
 def test_pairs_of_measures_stand_in_the_order_of_their_agreement(studies):

@@ -12,6 +12,7 @@ from simprune.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RERUN = (ROOT / "book" / "rerun.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
@@ -24,7 +25,7 @@ def test_comparing_ones_own_networks_works_as_printed(tmp_path, monkeypatch, cap
 
 
 def test_every_option_that_is_printed_exists():
-    commands = re.findall(r"\.venv/bin/simprune (\w+)([^\n`]*)", README)
+    commands = re.findall(r"\.venv/bin/simprune (\w+)([^\n`]*)", (README + RERUN).replace("\\\n", " "))
     assert {command for command, _ in commands} >= {"run", "list", "compare"}
     for command, rest in commands:
         help_text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 import simprune
-from simprune.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -76,10 +75,9 @@ def no_network(monkeypatch):
         monkeypatch.setattr(socket, name, refuse)
 
 
-def test_a_run_uses_no_network(no_network, tmp_path, capsys):
+def test_a_run_uses_no_network(no_network, tmp_path, command):
     small = {"levels": 1, "rate": 0.5, "epochs": 1, "train_size": 100, "probe_size": 50}
     results = simprune.run(simprune.Experiment(**small), store=tmp_path, device="cpu", progress=False)
     assert len(results.performance) == 2
-    with pytest.raises(SystemExit) as exit:
-        main(["list", "--store", str(tmp_path)])
-    assert not exit.value.code and "lenet5" in capsys.readouterr().out
+    status, out, _ = command("list", "--store", tmp_path)
+    assert status == 0 and "lenet5" in out

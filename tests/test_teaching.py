@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from simprune import cli, teaching
+from simprune import teaching
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 SESSIONS = sorted(NOTEBOOKS.glob("session_*.ipynb"))
@@ -72,15 +72,9 @@ def test_what_is_taught_with_is_put_beside_the_pages_of_the_book(tmp_path):
     assert "YOUR CODE HERE" in made[1].read_text()
 
 
-def command(*arguments, capsys):
-    with pytest.raises(SystemExit) as exit:
-        cli.main(["student", *map(str, arguments)])
-    return exit.value.code, capsys.readouterr().err
-
-
-def test_a_students_version_is_made_by_a_command(tmp_path, capsys):
+def test_a_students_version_is_made_by_a_command(tmp_path, command):
     target = tmp_path / "mine.ipynb"
-    assert command(NOTEBOOKS / "exercises.ipynb", target, capsys=capsys) == (0, "")
+    assert command("student", NOTEBOOKS / "exercises.ipynb", target)[::2] == (0, "")
     assert "SOLUTION" not in target.read_text(encoding="utf-8")
 
 
@@ -95,12 +89,12 @@ def test_a_students_version_is_made_by_a_command(tmp_path, capsys):
         ("x" * 3000, "made.ipynb", "can't be used (File name too long)"),
     ],
 )
-def test_the_command_refuses_what_it_can_make_no_version_of(source, target, message, tmp_path, monkeypatch, capsys):
+def test_the_command_refuses_what_it_can_make_no_version_of(source, target, message, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     Path("text.ipynb").write_text("text")
     nbformat.write(new_notebook(cells=[new_markdown_cell("text")]), "plain.ipynb")
     nbformat.write(new_notebook(cells=[new_code_cell("### BEGIN SOLUTION\n1\n### END SOLUTION")]), "tasks.ipynb")
-    status, err = command(source, target, capsys=capsys)
+    status, _, err = command("student", source, target)
     assert status == 2 and message in err and err.count("\n") == 1 and not Path("made.ipynb").exists()
 
 

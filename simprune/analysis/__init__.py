@@ -8,14 +8,11 @@ studies, `summaries` chooses scores and sums them up, and `claims` what is said 
 
 from simprune.analysis.across import Across, across_studies, fall_density, first_to_turn, least_similar, pair_agreement
 from simprune.analysis.agreement import (
-    FEWEST_SEEDS,
     agreement_between_studies,
     agreement_by_scale,
     agreement_over_inputs,
     clustered,
     mean_agreement,
-    mean_matrix,
-    median_agreement,
     pairs_in,
     rank_agreement,
     study_agreement,
@@ -31,7 +28,6 @@ from simprune.analysis.conclusions import (
     least_layers,
 )
 from simprune.analysis.controls import (
-    COMPANY,
     CONTROLS,
     by_layer,
     company,
@@ -41,7 +37,6 @@ from simprune.analysis.controls import (
 from simprune.analysis.one_study import (
     CHANGED,
     DIP,
-    TOLERANCE,
     accuracy_by_level,
     accuracy_lasts,
     dips,
@@ -58,9 +53,7 @@ from simprune.analysis.one_study import (
 from simprune.analysis.retraining import (
     RENDA_FINETUNE,
     WAYS,
-    Way,
     by_measures,
-    differences,
     from_dense,
     gaps,
     in_every_layer,
@@ -68,7 +61,6 @@ from simprune.analysis.retraining import (
     way_accuracies,
 )
 from simprune.analysis.scores import (
-    COPIES,
     PAPER_MEASURES,
     as_similarity,
     calibration,
@@ -76,9 +68,7 @@ from simprune.analysis.scores import (
     diagnostic,
     is_ok,
     procedures,
-    ranked,
     stated,
-    verdicts,
 )
 from simprune.analysis.sources import (
     COMMON_VIEWS,
@@ -86,11 +76,9 @@ from simprune.analysis.sources import (
     INTERACTIONS,
     LADDER,
     RESIDUAL,
-    SOURCES,
     SPECTRAL_POINTS,
     cca_is_ok,
     convergence,
-    convergence_means,
     ladder,
     layers_with_positions,
     overall_shares,
@@ -110,7 +98,6 @@ from simprune.analysis.summaries import (
     nearest_level,
     one_of_each_family,
     over_seeds,
-    profile_means,
     ranges,
     select,
 )

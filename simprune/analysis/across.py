@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ def least_similar(studies: Studies) -> pd.DataFrame:
 def fall_density(studies: Studies, threshold: float = CHANGED) -> pd.DataFrame:
     """By (study, measure): the `density` at which the mean over sound layers first falls below it; NaN: never.
 
-    `last` is the density of the study's last level, `layers` counts the layers in which every score is ok.
+    `layers` counts the layers in which every score is ok.
     """
     rows = {}
     for name, results in studies.items():
@@ -53,10 +54,9 @@ def fall_density(studies: Studies, threshold: float = CHANGED) -> pd.DataFrame:
             if len(table):
                 rows[name, measure] = {
                     "density": measured[below.idxmax()] if below.any() else np.nan,
-                    "last": measured.iloc[-1],
                     "layers": len(table),
                 }
-    return _by_study_and_measure(rows, ["density", "last", "layers"])
+    return _by_study_and_measure(rows, ["density", "layers"])
 
 
 def _by_study_and_measure(rows: Mapping[tuple[str, str], Mapping], columns: list[str]) -> pd.DataFrame:
@@ -70,11 +70,7 @@ def pair_agreement(studies: Studies, measures: tuple[str, ...] = PAPER_MEASURES)
     for name, results in studies.items():
         scores = select(results)
         matrix = rank_agreement(scores[scores["measure"].isin(measures)])
-        columns[name] = {
-            (one, other): matrix.loc[one, other]
-            for place, one in enumerate(matrix.index)
-            for other in matrix.index[place + 1 :]
-        }
+        columns[name] = {pair: matrix.loc[pair] for pair in combinations(matrix.index, 2)}
     return pd.DataFrame(columns).rename_axis(index=["measure", "other"])
 
 

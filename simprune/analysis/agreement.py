@@ -82,7 +82,7 @@ def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
     return agreement.iloc[order, order]
 
 
-def _compared(results: "Results", view: str, scale: str = "value") -> pd.DataFrame:
+def _compared(results: "Results", view: str, scale: str) -> pd.DataFrame:
     """What is compared: similarities of one view to the dense network, no copies of other measures; as they are
     ("value"), or on the scale of siblings ("sibling"), see `calibration`."""
     if scale == "sibling":
@@ -126,22 +126,14 @@ def agreement_between_studies(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFr
     return table.corr(method="spearman", min_periods=3).loc[names, names]
 
 
-def median_agreement(results: "Results", view: str = "flatten", resamples: int = 999, seed: int = 0) -> pd.Series:
-    """The median τ over pairs of measures, with a 95 % bootstrap interval over seeds: `median`, `low`, `high`, `pairs`.
-
-    `pairs` counts the pairs of measures that have a τ. `low` and `high` are NaN with fewer than three seeds: nothing
-    can then be said of the spread between seeds.
-    """
-    scores = _compared(results, view)
-    return _median(_by_seed(scores, list(scores["measure"].unique())), resamples, seed)
-
-
 def agreement_by_scale(results: "Results", view: str = "flatten", resamples: int = 999, seed: int = 0) -> pd.DataFrame:
-    """`median_agreement` of the same scores on both scales: rows "value" (as they are) and "sibling" (`calibration`).
+    """The median τ over pairs of measures: rows "value" (scores as they are) and "sibling" (by `calibration`).
 
-    Two columns more: `between_measures`, the share of the spread of values that lies between measures, whatever the
-    layer and level (of the layers and levels in which all measures have a score); and `seeds_above`, how many seeds
-    have a higher median τ on this scale than on the other.
+    `low` and `high`, a 95 % bootstrap interval over seeds, are NaN with fewer than three seeds: nothing can then be
+    said of the spread between seeds. `pairs` counts the pairs of measures that have a τ; `between_measures` is the
+    share of the spread of values that lies between measures, whatever the layer and level (of the layers and levels in
+    which all measures have a score); and `seeds_above` is how many seeds have a higher median τ on this scale than on
+    the other.
     """
     table = calibration(results, view)
     scales = {

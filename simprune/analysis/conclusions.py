@@ -7,15 +7,7 @@ import numpy as np
 import pandas as pd
 
 from simprune.analysis.agreement import FEWEST_SEEDS
-from simprune.analysis.scores import (
-    DEBIASED,
-    LEAST_ROOM,
-    as_similarity,
-    dense_scores,
-    diagnostic,
-    has_siblings,
-    is_ok,
-)
+from simprune.analysis.scores import DEBIASED, LEAST_ROOM, dense_scores, has_siblings
 from simprune.errors import check_choice
 from simprune.measures import MEASURES
 
@@ -50,10 +42,7 @@ def conclusions(
     the first level whose mean over layers is below the threshold, or "never"; dips, "yes" if the mean of the layers
     between is below both the first and the last layer; last_stays, "yes" if the last layer is above the threshold at
     the last level. For each, `<question>_seeds` is the share of bootstrap resamples of seeds that give this answer
-    (NaN with fewer than three seeds) and `<question>_inputs` that of random draws of the probe inputs, the same for all
-    seeds (NaN where not every seed was drawn for at the level that is asked for; always for falls_at, since draws are
-    of a few levels). `layers` counts the
-    layers with a score.
+    (NaN with fewer than three seeds). `layers` counts the layers with a score.
     Raises `InputError` for an unknown scale, or "sibling" where siblings were not compared.
     """
     check_choice("scale", scale, SCALES)
@@ -71,8 +60,6 @@ def conclusions(
     table = pd.DataFrame(rows, index=pd.Index(measures, name="measure"))
     for question, shares in _support(full, rows, density, np.random.default_rng(seed)).items():
         table[f"{question}_seeds"] = shares
-    for question, shares in _input_support(results, full, rows, view, density).items():
-        table[f"{question}_inputs"] = shares
     return table
 
 
@@ -103,12 +90,8 @@ class _Scores:
         known = np.isfinite(values)
         counts = known.sum(axis=0)
         mean = np.where(counts > 0, np.where(known, values, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
-        near = self.levels.index(self.nearest(density))
+        near = int(np.abs(np.log(self.density) - np.log(density)).argmin())  # in ratio
         return [self._answer(profile, near) for profile in mean]
-
-    def nearest(self, density: float) -> int:
-        """The level whose density is nearest in ratio."""
-        return self.levels[int(np.abs(np.log(self.density) - np.log(density)).argmin())]
 
     def _answer(self, levels: np.ndarray, near: int) -> dict[str, object]:
         threshold = SCALES[self.scale]
@@ -148,7 +131,7 @@ def _support(
     return {question: _same(rows, drawn, question, times) for question in QUESTIONS}
 
 
-def _same(rows: list[dict], drawn: list[list[dict]], question: str, times: np.ndarray | None = None) -> list[float]:
+def _same(rows: list[dict], drawn: list[list[dict]], question: str, times: np.ndarray) -> list[float]:
     """For each measure, in which share of the draws, made so many `times`, its answer comes again; NaN: it has none."""
     return [
         np.nan
@@ -156,38 +139,6 @@ def _same(rows: list[dict], drawn: list[list[dict]], question: str, times: np.nd
         else float(np.average([answers[place][question] == row[question] for answers in drawn], weights=times))
         for place, row in enumerate(rows)
     ]
-
-
-def _input_support(
-    results: "Results", full: _Scores, rows: list[dict], view: str, density: float
-) -> dict[str, list[float]]:
-    """By question, the share of draws of inputs with each measure's answer; NaN if none is of the level asked for."""
-    samples = diagnostic(results, "samples")
-    nothing = {question: [np.nan] * len(rows) for question in QUESTIONS}
-    if samples is None:
-        return nothing
-    samples = samples[(samples["view"] == view) & (samples["inputs"] == samples["inputs"].max())]
-    samples = samples[samples["measure"].isin(full.measures)]
-    value = as_similarity(samples["measure"], samples["value"]).where(is_ok(samples["status"]))
-    samples = samples.assign(value=value, seed=list(zip(samples["seed"], samples["draw"], strict=True)))
-    dense = samples[(samples["reference"] == "dense") & (samples["level"] > 0)]
-    sibling = samples[(samples["reference"] == "sibling") & (samples["level"] == 0)]
-    if dense.empty or (full.scale == "sibling" and sibling.empty):
-        return nothing
-    drawn = _Scores(dense, sibling, full.measures, full.scale)
-    draws: dict[int, list[int]] = {}
-    for place, (_, draw) in enumerate(drawn.seeds):
-        draws.setdefault(draw, []).append(place)
-    if {seed for seed, _ in drawn.seeds} != set(full.seeds):
-        return nothing
-    by_draw = [drawn.answers(density, np.array(places)) for places in draws.values()]
-    answered = {
-        "least_layer": drawn.nearest(density) == full.nearest(density),
-        "dips": drawn.nearest(density) == full.nearest(density),
-        "last_stays": drawn.levels[-1] == full.levels[-1],
-    }
-    shares = {question: _same(rows, by_draw, question) for question, same_level in answered.items() if same_level}
-    return {**nothing, **shares}
 
 
 def distinct_answers(answers: pd.DataFrame) -> pd.DataFrame:

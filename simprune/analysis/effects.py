@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.analysis.scores import diagnostic, is_ok
+from simprune.analysis.scores import LEAST_SCALE, diagnostic, is_ok
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ EFFECTS: Mapping[str, tuple[str, str]] = {
 TIE = 1e-9  # scores that differ by less are the same
 # Edges of the classes of size of an effect, on the scale from another seed to the network itself.
 SIZES = (0.0, 0.02, 0.05, 0.1, 0.2, np.inf)
-LEAST_SCALE = 0.01  # where a sibling is nearer than that to the network itself, there is no scale
 
 
 def positions(runs: Mapping[str, "Results"]) -> pd.DataFrame:

@@ -28,8 +28,8 @@ import scipy
 
 from simprune.analysis.effects import effects, first_density
 from simprune.analysis.scores import COPIES, DEBIASED, as_similarity, diagnostic, is_ok, procedures
-from simprune.analysis.sources import convergence, convergence_means
-from simprune.analysis.summaries import densities
+from simprune.analysis.sources import convergence
+from simprune.analysis.summaries import densities, layers_in
 from simprune.errors import InputError, check_choice
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _mean(scores) -> np.ndarray:
 def _level_matrices(table: pd.DataFrame) -> tuple[list[tuple], pd.Series, np.ndarray]:
     """Procedures, layers, and the distances of levels as procedures × layers × levels × levels, NaN on the diagonal."""
     names = list(table[PROCEDURE].drop_duplicates().itertuples(index=False, name=None))
-    layers = _layers(table)
+    layers = layers_in(table)
     count = int(table["level_y"].max()) + 1
     cube = np.full((len(names), len(layers), count, count), np.nan)
     place = {name: number for number, name in enumerate(names)}
@@ -123,10 +123,6 @@ def _level_matrices(table: pd.DataFrame) -> tuple[list[tuple], pd.Series, np.nda
     x, y, value = table["level_x"].to_numpy(), table["level_y"].to_numpy(), table["value"].to_numpy(float)
     cube[which, layer, x, y] = cube[which, layer, y, x] = value
     return names, layers, cube
-
-
-def _layers(table: pd.DataFrame) -> pd.Series:
-    return table.drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -161,7 +157,7 @@ def trend(results: "Results", seed: int = 0) -> pd.DataFrame | None:
 def _profiles(table: pd.DataFrame) -> tuple[list[tuple], pd.Series, list, np.ndarray]:
     """Procedures, layers, levels, and similarities as procedures × layers × levels."""
     names = list(table[PROCEDURE].drop_duplicates().itertuples(index=False, name=None))
-    layers, levels = _layers(table), sorted(table["level"].unique())
+    layers, levels = layers_in(table), sorted(table["level"].unique())
     index = pd.MultiIndex.from_tuples(
         [(*name, layer, level) for name in names for layer in layers.index for level in levels]
     )
@@ -169,17 +165,12 @@ def _profiles(table: pd.DataFrame) -> tuple[list[tuple], pd.Series, list, np.nda
     return names, layers, levels, values.reshape(len(names), len(layers), len(levels))
 
 
-def _signs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Sign of the difference of every two entries of the last axis, whether both are known, and which two they are."""
+def _tau(values: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """τ-a of the last axis with an order, the pairs counted, and all pairs; NaN where no pair is known."""
     i, j = np.triu_indices(values.shape[-1], 1)
     gap = values[..., j] - values[..., i]
     known = np.isfinite(gap)
-    return np.where(known, np.sign(gap), 0), known, (i, j)
-
-
-def _tau(values: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """τ-a of the last axis with an order, the pairs counted, and all pairs; NaN where no pair is known."""
-    signs, known, (i, j) = _signs(values)
+    signs = np.where(known, np.sign(gap), 0)
     return _ratio(signs @ np.sign(order[j] - order[i]), known.sum(axis=-1)), known.sum(axis=-1), len(i)
 
 
@@ -231,7 +222,8 @@ def _sibling_bounds(siblings: pd.DataFrame, samples: pd.DataFrame | None) -> pd.
     keys = [*PROCEDURE, "layer_index"]
     plain = siblings[["seed", *keys, "value"]].rename(columns={"value": "bound"})
     if siblings["seed"].nunique() >= FEWEST_UNITS:
-        ends = siblings.groupby(keys)["value"].agg(_upper_end).rename("end").reset_index()
+        ends = siblings.groupby(keys)["value"].agg(lambda values: values.mean() + _reach(values))
+        ends = ends.rename("end").reset_index()
         return plain.merge(ends, on=keys).assign(bound=lambda t: t["end"], siblings="seeds").drop(columns="end")
     if samples is None:
         return plain.assign(siblings="one pair")
@@ -246,13 +238,8 @@ def _sibling_bounds(siblings: pd.DataFrame, samples: pd.DataFrame | None) -> pd.
     return merged.drop(columns="reach")
 
 
-def _upper_end(values: pd.Series) -> float:
-    """Upper end of the two-sided prediction interval for one more value: mean + t s √(1 + 1/n)."""
-    return float(values.mean() + _reach(values))
-
-
 def _reach(values: pd.Series) -> float:
-    """Half the width of that interval; NaN with fewer than three values."""
+    """Half of the prediction interval for one more value, t s √(1 + 1/n): NaN with fewer than three values."""
     values = values.dropna()
     if len(values) < FEWEST_UNITS:
         return np.nan
@@ -632,7 +619,7 @@ def inputs_needed(studies: Mapping[str, "Results"]) -> pd.DataFrame:
     for study, results in studies.items():
         table = convergence(results)
         if table is not None:
-            means = convergence_means(table).pivot(index="measure", columns="inputs", values="mean").dropna()
+            means = table.pivot(index="measure", columns="inputs", values="mean").dropna()
             near = means.sub(means.iloc[:, -1], axis=0).abs().iloc[:, :-1] <= NEAR
             lasting = near.iloc[:, ::-1].cummin(axis=1).iloc[:, ::-1]
             for measure, enough in lasting.iterrows():

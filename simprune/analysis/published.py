@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from simprune.analysis.controls import by_layer, company
-from simprune.analysis.known_answers import layer_identification
+from simprune.analysis.known_answers import CCA_TYPE, layer_identification
 from simprune.analysis.one_study import DIP, TOLERANCE, least_similar_layers, unfinished_gain
 from simprune.analysis.scores import PAPER_MEASURES
 from simprune.analysis.summaries import accuracies, densities, nearest_level
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 LEVEL_FREE = ("sibling", "untrained")  # company that is compared at level 0 only
 FULLY_CONNECTED = ("fc", "logits")  # how the names of such layers begin
-CCA_TYPE = ("mean_cca", "mean_squared_cca", "svcca", "pwcca")  # means of canonical correlations
-LEAD = 0.001  # an accuracy less than a tenth of a percentage point above another is no lead
 REWOUND, NEAR = 0.2, 0.005  # Renda et al.: down to a fifth of the weights at most half a point is lost
 AWAY = 1.5  # a density more than this factor from REWOUND does not speak to it
 

@@ -16,7 +16,7 @@ COPIES = {"procrustes_distance": "nbs", "angular_procrustes": "nbs"}
 PAPER_MEASURES = ("mean_cca", "svcca", "pwcca", "linear_cka", "nbs")
 # An estimator that corrects another measure for the number of inputs.
 DEBIASED = {"debiased_linear_cka": "linear_cka"}
-# Where chance is this near to the best, what is left of the scale is noise: there is no corrected value.
+# Where chance, or another seed, is this near to the best, what is left of the scale is noise: there is no value on it.
 LEAST_SCALE = 0.01
 # Where another seed is this near to the network itself, there is no scale between them.
 LEAST_ROOM = 1e-6
@@ -28,11 +28,6 @@ def stated(scores: pd.DataFrame) -> pd.Series:
     """Status and note of each score as one text: "ok; rank 3 in X", "degenerate: p >= n"."""
     between = np.where(is_ok(scores["status"]), "; ", ": ")
     return scores["status"].where(scores["note"] == "", scores["status"] + between + scores["note"])
-
-
-def verdicts(scores: pd.DataFrame) -> pd.Series:
-    """The status of each score and, where it is not ok, why: the first of its notes."""
-    return stated(scores).str.replace(r";.*", "", regex=True)
 
 
 def is_ok(status: pd.Series) -> pd.Series:
@@ -50,11 +45,8 @@ def as_similarity(measure: pd.Series, value: pd.Series) -> pd.Series:
     bounded = 1 - value / greatest
     unbounded = 1 / (1 + value)
     turned = bounded.where(np.isfinite(greatest), unbounded)
-    return value.where(~_is_distance(measure), turned).astype(float)
-
-
-def _is_distance(measure: pd.Series) -> pd.Series:
-    return measure.map({name: entry.is_distance for name, entry in MEASURES.items()}).astype(bool)
+    is_distance = measure.map({name: entry.is_distance for name, entry in MEASURES.items()}).astype(bool)
+    return value.where(~is_distance, turned).astype(float)
 
 
 def diagnostic(results: "Results", name: str) -> pd.DataFrame | None:

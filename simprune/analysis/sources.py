@@ -21,13 +21,13 @@ from simprune.analysis.scores import (
     procedures,
     ranked,
 )
-from simprune.errors import InputError
+from simprune.analysis.summaries import profile_means
 
 if TYPE_CHECKING:
     from simprune.results import Results
 
-# Factors of the decomposition → the source of disagreement that each stands for.
-SOURCES = {"view": "view", "correction": "finite samples", "measure": "genuine (measure)"}
+# Factors of the decomposition; the correction stands for finite samples.
+SOURCES = ("view", "correction", "measure")
 GENUINE = "measure"
 # The views whose variables are channels: so few that each of the paper's measures has a score.
 COMMON_VIEWS = ("channels", "pooled")
@@ -43,10 +43,8 @@ LADDER = ("unit_correlation", "permutation_matching", "nbs", "mean_cca")
 NOTHING = 1e-12
 
 
-def variance_shares(
-    scores: pd.DataFrame, factors: Sequence[str], cell: Sequence[str], value: str = "value"
-) -> pd.DataFrame:
-    """Split the spread of scores within each cell over factors: an analysis of variance per cell.
+def variance_shares(scores: pd.DataFrame, factors: Sequence[str], cell: Sequence[str]) -> pd.DataFrame:
+    """Split the spread of the values of scores within each cell over factors: an analysis of variance per cell.
 
     `scores` has one row for each cell and each combination of levels of the factors that was made. The model holds
     the factors and their interactions in pairs; sums of squares are of type II: a term's is what it explains beyond
@@ -55,29 +53,30 @@ def variance_shares(
     combinations do not exist (nobody computes the null of a faulty score) they may differ, and shares are of
     the sum of what the terms and the residual hold. No share assumes normal errors or equal variances: no test is made.
 
-    A level of the last factor counts in a cell only if all its combinations have a value there; `left_out` counts the
-    levels that do not, so that every cell stays balanced. Columns: those of `cell`, source (a factor, "a × b" or
-    "residual"), sum_of_squares, share (NaN where a cell has no spread), left_out, compared. A factor that does not
-    vary has a sum of squares of 0. Raises `InputError` for no factors. (Fisher 1925; Searle 1971)
+    A level of the last factor counts in a cell only if all its combinations have a value there, so that every cell
+    stays balanced; `compared` counts the levels that do. Columns: those of `cell`, source (a factor, "a × b" or
+    "residual"), sum_of_squares, share (NaN where a cell has no spread), compared. A factor that does not vary has a
+    sum of squares of 0. (Fisher 1925; Searle 1971)
     """
     factors, cell = list(factors), list(cell)
-    if not factors:
-        raise InputError("factors: none given; give at least one")
     terms = [(name,) for name in factors] + list(combinations(factors, 2))
     names = [*(TIMES.join(term) for term in terms), RESIDUAL]
     parts = []
-    for combos, values, where in _balanced(scores, factors, cell, value):
+    for combos, values, where in _balanced(scores, factors, cell):
         sums = _type_two(combos, values, terms)
         parts += [where.assign(source=name, sum_of_squares=squares) for name, squares in zip(names, sums, strict=True)]
-    return _with_shares(parts, cell)
+    table = pd.concat(parts, ignore_index=True).sort_values(cell, kind="stable", ignore_index=True)
+    total = table.groupby(cell)["sum_of_squares"].transform("sum")
+    table["share"] = (table["sum_of_squares"] / total).where(total > NOTHING)
+    return table[[*cell, "source", "sum_of_squares", "share", "compared"]]
 
 
 def _balanced(
-    scores: pd.DataFrame, factors: list[str], cell: list[str], value: str
+    scores: pd.DataFrame, factors: list[str], cell: list[str]
 ) -> Iterator[tuple[pd.DataFrame, np.ndarray, pd.DataFrame]]:
     """Yield the combinations of levels, their values (combinations × cells), and the cells, for cells that have the
     same levels of the last factor with all their values."""
-    table = scores.pivot(index=factors, columns=cell, values=value)
+    table = scores.pivot(index=factors, columns=cell, values="value")
     combos, values = table.index.to_frame(index=False), table.to_numpy(float)
     levels = combos[factors[-1]].to_numpy()
     order = list(dict.fromkeys(levels))
@@ -86,17 +85,8 @@ def _balanced(
     for number, pattern in enumerate(patterns):
         columns = np.flatnonzero(which.ravel() == number)
         rows = np.isin(levels, [level for level, kept in zip(order, pattern, strict=True) if kept])
-        where = table.columns[columns].to_frame(index=False)
-        where = where.assign(left_out=int((~pattern).sum()), compared=int(pattern.sum()))
+        where = table.columns[columns].to_frame(index=False).assign(compared=int(pattern.sum()))
         yield combos[rows].reset_index(drop=True), values[np.ix_(rows, columns)], where
-
-
-def _with_shares(parts: list[pd.DataFrame], cell: list[str]) -> pd.DataFrame:
-    """Sums of squares by cell and source, with the share of each in its cell's sum."""
-    table = pd.concat(parts, ignore_index=True).sort_values(cell, kind="stable", ignore_index=True)
-    total = table.groupby(cell)["sum_of_squares"].transform("sum")
-    table["share"] = (table["sum_of_squares"] / total).where(total > NOTHING)
-    return table[[*cell, "source", "sum_of_squares", "share", "left_out", "compared"]]
 
 
 def _type_two(combos: pd.DataFrame, values: np.ndarray, terms: list[tuple[str, ...]]) -> np.ndarray:
@@ -120,17 +110,15 @@ def _type_two(combos: pd.DataFrame, values: np.ndarray, terms: list[tuple[str, .
     return np.clip([*sums, unexplained(terms)], 0, None)
 
 
-def overall_shares(shares: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+def overall_shares(shares: pd.DataFrame, by: Sequence[str] = ()) -> pd.Series:
     """Shares of the spread over all cells, or by some of their columns: a cell counts by the spread that it has.
 
-    Columns: those of `by`, source, share, left_out and compared (means over cells).
+    Indexed by the columns of `by`, and the source.
     """
     by = list(by)
     sums = shares.groupby([*by, "source"], sort=False)["sum_of_squares"].sum()
     total = sums.groupby(by).transform("sum") if by else sums.sum()
-    table = (sums / total).rename("share").reset_index()
-    counts = shares.groupby([*by, "source"], sort=False)[["left_out", "compared"]].mean()
-    return table.merge(counts.reset_index(), on=[*by, "source"])
+    return (sums / total).rename("share")
 
 
 def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = (), resamples: int = 999, seed: int = 0) -> pd.DataFrame:
@@ -207,36 +195,29 @@ def spectral_shares(results: "Results") -> pd.DataFrame | None:
 
 
 def ladder(results: "Results", level: int, view: str = "flatten") -> pd.DataFrame:
-    """Scores along the invariance ladder at one level: layer × measure of `LADDER`, mean over seeds, NaN if not ok.
+    """Scores along the invariance ladder at one level: layer × measure of `LADDER`, as of `profile_means`.
 
     A step up from one measure to the next is what a wider group of maps explains: permutations, rotations,
     invertible linear maps.
     """
-    table = results.similarity
-    chosen = table[(table["reference"] == "dense") & (table["view"] == view) & (table["level"] == level)]
-    chosen = chosen[chosen["measure"].isin(LADDER)]
-    layers = (
-        table[table["layer_index"] >= 0].drop_duplicates("layer_index").set_index("layer_index")["layer"].sort_index()
-    )
-    sound = chosen[is_ok(chosen["status"])]
-    means = sound.groupby(["layer_index", "measure"])["value"].mean().unstack()
-    return means.reindex(index=layers.index, columns=list(LADDER)).rename(index=layers)
+    return profile_means(results, level, view=view).reindex(columns=list(LADDER))
 
 
 # Finite samples -------------------------------------------------------------------------------------------------
 
 
 def convergence(results: "Results", view: str = "flatten", level: int | None = None) -> pd.DataFrame | None:
-    """How scores depend on the number of probe inputs: measure, layer, inputs → mean, low, high, missing.
+    """How scores depend on the number of probe inputs: measure, inputs, mean, low, high.
 
     Against the dense network, as similarities, at a level (by default the sparsest that was drawn for); low and high
-    are the least and the greatest over draws and seeds; `missing` counts scores that are not ok. The last number of
-    inputs is that of the study itself. None where nothing was drawn.
+    are the least and the greatest over draws and seeds. All are means over the layers in which a measure is ok with
+    every number of inputs: those that drop out with few inputs would bend the curve. The last number of inputs is that
+    of the study itself. None where nothing was drawn.
     """
     samples = diagnostic(results, "samples")
     if samples is None:
         return None
-    columns = ["level", "layer", "layer_index", "measure", "inputs", "value", "status"]
+    columns = ["level", "layer_index", "measure", "inputs", "value", "status"]
     chosen = samples[(samples["reference"] == "dense") & (samples["view"] == view)]
     level = int(chosen["level"].max()) if level is None else level
     whole = results.similarity.assign(inputs=results.experiment.probe_size)
@@ -244,21 +225,11 @@ def convergence(results: "Results", view: str = "flatten", level: int | None = N
     whole = whole[whole["measure"].isin(chosen["measure"].unique()) & whole["seed"].isin(chosen["seed"].unique())]
     table = pd.concat([chosen[columns], whole[columns]], ignore_index=True)
     table = table[(table["level"] == level) & ~table["measure"].isin(COPIES)]
-    ok = is_ok(table["status"])
-    table = table.assign(value=as_similarity(table["measure"], table["value"]).where(ok), missing=~ok)
-    groups = table.groupby(["measure", "layer_index", "layer", "inputs"], sort=False)
-    summary = groups["value"].agg(mean="mean", low="min", high="max")
-    return summary.assign(missing=groups["missing"].sum()).reset_index()
-
-
-def convergence_means(table: pd.DataFrame) -> pd.DataFrame:
-    """Means of `convergence` over the layers in which a measure is ok with every number of inputs.
-
-    Over the same layers throughout: those that drop out with few inputs would bend the curve. Columns: measure, inputs,
-    mean, low, high.
-    """
-    sound = table.groupby(["measure", "layer_index"])["missing"].transform("sum") == 0
-    return table[sound].groupby(["measure", "inputs"], as_index=False)[["mean", "low", "high"]].mean()
+    sound = is_ok(table["status"]).groupby([table["measure"], table["layer_index"]]).transform("all")
+    table = table.assign(value=as_similarity(table["measure"], table["value"]))[sound]
+    by_layer = table.groupby(["measure", "layer_index", "inputs"], sort=False)["value"]
+    by_layer = by_layer.agg(mean="mean", low="min", high="max")
+    return by_layer.groupby(["measure", "inputs"]).mean().reset_index()
 
 
 def spectral_maps(results: "Results") -> pd.DataFrame | None:

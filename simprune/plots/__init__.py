@@ -7,16 +7,7 @@ hatched, and a score without a value is a cross: nothing is left out in silence.
 themes of the book.
 """
 
-from simprune.plots.common import (
-    COMPANY_STYLES,
-    CROSS,
-    HOLLOW,
-    KINDS,
-    SIMILARITY_MAP,
-    STYLES,
-    WIDTH,
-    Style,
-)
+from simprune.plots.common import COMPANY_STYLES, CROSS, HOLLOW, KINDS, SIMILARITY_MAP, STYLES, WIDTH
 from simprune.plots.disagreement import (
     PART_WORDS,
     agreement_halves,
@@ -32,31 +23,11 @@ from simprune.plots.disagreement import (
     svcca_profiles,
     turns_map,
 )
-from simprune.plots.effects import (
-    footprint,
-    paths,
-    sign_agreement,
-    verdicts,
-)
-from simprune.plots.explorer import (
-    explorer,
-    spectral_layers,
-    stored_studies,
-)
-from simprune.plots.live import (
-    live_cloud,
-    live_plane,
-)
-from simprune.plots.methods import (
-    UNCHANGED,
-    spectral_plane,
-    toy_clouds,
-    toy_scores,
-)
-from simprune.plots.networks import (
-    layer_heatmap,
-    score_dots,
-)
+from simprune.plots.effects import footprint, paths, sign_agreement, verdicts
+from simprune.plots.explorer import explorer, spectral_layers, stored_studies
+from simprune.plots.live import live_cloud, live_plane
+from simprune.plots.methods import UNCHANGED, spectral_plane, toy_clouds, toy_scores
+from simprune.plots.networks import layer_heatmap, score_dots
 from simprune.plots.results import (
     company_by_density,
     company_profiles,
@@ -64,69 +35,7 @@ from simprune.plots.results import (
     layer_profiles,
     measure_agreement,
     performance,
-    similarity_by_density,
     similarity_heatmaps,
 )
-from simprune.plots.retraining import (
-    accuracy_of_ways,
-    nearness_of_ways,
-)
-from simprune.plots.studies import (
-    STUDY_STYLES,
-    studies_accuracy,
-    studies_agreement,
-    studies_layers,
-)
-
-__all__ = [
-    "COMPANY_STYLES",
-    "CROSS",
-    "HOLLOW",
-    "KINDS",
-    "PART_WORDS",
-    "SIMILARITY_MAP",
-    "STUDY_STYLES",
-    "STYLES",
-    "UNCHANGED",
-    "WIDTH",
-    "Style",
-    "accuracy_of_ways",
-    "agreement_halves",
-    "calibration_dots",
-    "company_by_density",
-    "company_profiles",
-    "conclusions_map",
-    "control_dots",
-    "convergence_lines",
-    "explorer",
-    "footprint",
-    "guide_chart",
-    "ladder_lines",
-    "layer_densities",
-    "layer_heatmap",
-    "layer_profiles",
-    "live_cloud",
-    "live_plane",
-    "measure_agreement",
-    "merit_map",
-    "nearness_of_ways",
-    "paths",
-    "performance",
-    "score_dots",
-    "sign_agreement",
-    "similarity_by_density",
-    "similarity_heatmaps",
-    "source_bars",
-    "source_layers",
-    "spectral_layers",
-    "spectral_plane",
-    "stored_studies",
-    "studies_accuracy",
-    "studies_agreement",
-    "studies_layers",
-    "svcca_profiles",
-    "toy_clouds",
-    "toy_scores",
-    "turns_map",
-    "verdicts",
-]
+from simprune.plots.retraining import accuracy_of_ways, nearness_of_ways
+from simprune.plots.studies import studies_accuracy, studies_agreement

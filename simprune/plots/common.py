@@ -235,6 +235,23 @@ def heatmap(axes: Axes, scores: pd.DataFrame, measure: str, floor: float, notes:
     return mesh
 
 
+def tau_map(axes: Axes, tau: pd.DataFrame, rotation: float, notes: set[str], **look) -> None:
+    """Kendall's τ between measures on one scale from −1 to 1, a cross where it does not exist; `look`: seaborn's."""
+    import seaborn  # takes a while
+
+    names, places = [title(measure) for measure in tau], np.arange(len(tau)) + 0.5
+    named = tau.set_axis(names).set_axis(names, axis=1)
+    seaborn.heatmap(named, ax=axes, cmap=AGREEMENT_MAP, vmin=-1, vmax=1, square=True, **look)
+    axes.grid(False)
+    for row, column in np.argwhere(tau.isna().to_numpy()):
+        axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
+        notes.add(CROSS)
+    axes.tick_params(length=0)
+    axes.set_xticks(places, names, rotation=rotation, ha="right", rotation_mode="anchor")
+    axes.set_yticks(places, names, rotation=0)
+    axes.set(xlabel="", ylabel="")
+
+
 def layer_axis(axes: Axes, layers: pd.Series, offset: float = 0, few: int = 8) -> None:
     """Layers from left to right in network order; upright where they are more than a few."""
     few = len(layers) <= few

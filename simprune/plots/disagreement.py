@@ -19,7 +19,6 @@ from simprune.analysis import LADDER, densities, layers_in
 from simprune.analysis.known_answers import OF_LEVELS
 from simprune.measures import MEASURES
 from simprune.plots.common import (
-    AGREEMENT_MAP,
     CROSS,
     DENSITY_TICKS,
     MARKS,
@@ -30,6 +29,7 @@ from simprune.plots.common import (
     layer_axis,
     new_figure,
     panel_grid,
+    tau_map,
 )
 from simprune.tables import PER_CENT, TEST_WORDS, WHO_WORDS, percent, score2, title
 
@@ -114,39 +114,26 @@ def calibration_dots(table: pd.DataFrame) -> Figure:
 
 def agreement_halves(before: pd.DataFrame, after: pd.DataFrame) -> Figure:
     """Kendall's τ between measures: below the diagonal as they are, above it on the scale of siblings; cross: none."""
-    import seaborn  # takes a while
-
     order = list(analysis.clustered(after).index)
-    before, after = before.loc[order, order], after.loc[order, order]
-    upper = np.triu(np.ones(after.shape, bool), 1)
-    values = np.where(upper, after, before).astype(float)
-    np.fill_diagonal(values, np.nan)
-    names = [title(measure) for measure in order]
+    tau = before.loc[order, order].where(np.tril(np.ones((len(order), len(order)), bool)), after)
+    texts = tau.map(lambda value: f"{10 * value:.0f}".replace("-", "−"))
     with new_figure(WIDTH, 0.95 * WIDTH) as (figure, notes):
         axes = figure.add_subplot()
-        seaborn.heatmap(
-            pd.DataFrame(values, index=names, columns=names),
-            ax=axes,
-            cmap=AGREEMENT_MAP,
-            vmin=-1,
-            vmax=1,
-            square=True,
+        tau_map(
+            axes,
+            tau,
+            55,
+            notes,
+            mask=np.eye(len(order), dtype=bool),
             linewidths=0.6,
-            annot=np.array([["" if np.isnan(v) else f"{10 * v:.0f}".replace("-", "−") for v in row] for row in values]),
+            annot=texts,
             fmt="",
             annot_kws={"size": 6.5},
             cbar_kws={"label": "Kendall's τ (in cells: tenths)", "shrink": 0.6, "aspect": 30},
         )
-        axes.grid(False)
-        for row, column in np.argwhere(np.isnan(values)):
-            if row != column:
-                axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d", ms=4)
-                notes.add(CROSS)
-        axes.plot([0, len(names)], [0, len(names)], color="#4d4d4d", linewidth=0.8)
-        axes.tick_params(length=0, labelsize=7.5)
-        axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=55, ha="right", rotation_mode="anchor")
-        axes.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
-        axes.set(xlabel="below the diagonal: as they are", ylabel="")
+        axes.plot([0, len(order)], [0, len(order)], color="#4d4d4d", linewidth=0.8)
+        axes.tick_params(labelsize=7.5)
+        axes.set_xlabel("below the diagonal: as they are")
         axes.set_title("above the diagonal: on their own scales", loc="right")
         if notes:
             figure.legend(handles=[MARKS[CROSS]], loc="outside lower center")
@@ -265,7 +252,7 @@ def source_layers(shares: pd.DataFrame) -> Figure:
 
 
 def convergence_lines(means: pd.DataFrame) -> Figure:
-    """Score against the number of probe inputs (`analysis.convergence_means`); band: least to greatest draw."""
+    """Score against the number of probe inputs (`analysis.convergence`); band: least to greatest draw."""
     names = [name for name in MEASURES if name in set(means["measure"])]
     groups = [list(group) for group in np.array_split(names, -(-len(names) // MOST_LINES))]
     with new_figure(height=2.1 * len(groups) + 0.3) as (figure, _):

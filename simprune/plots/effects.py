@@ -91,10 +91,11 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
     its own weights, in per cent, that the layer has left, or the last one before it that has weights. Grey: no measure
     says anything.
     """
-    steps = max(table["level"].nunique() for table in panels.values())
     rows, beside = panel_grid([table["layer_index"].nunique() for table in panels.values()])
-    with new_figure(WIDTH, 0.5 + rows * (1 + 0.24 * steps)) as (figure, _):
-        grid = figure.subplots(rows, beside, sharey="row", squeeze=False)
+    steps = [table["level"].nunique() for table in panels.values()]
+    steps = [max(steps[row * beside : (row + 1) * beside]) for row in range(rows)]
+    with new_figure(WIDTH, 0.5 + rows + 0.24 * sum(steps)) as (figure, _):
+        grid, before = figure.subplots(rows, beside, squeeze=False, height_ratios=steps), None
         for axis in grid.flat[len(panels) :]:
             axis.set_visible(False)
         for axis, (heading, table) in zip(grid.flat, panels.items(), strict=False):
@@ -116,11 +117,10 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
             axis.spines[:].set_visible(False)
             names = table.drop_duplicates("layer_index").sort_values("layer_index")["layer"]
             axis.set_xticks(np.arange(len(names)) + 0.5, [n.removesuffix("_relu") for n in names], rotation=90)
-            axis.set_yticks(
-                np.arange(len(share)) + 0.5,
-                [f"{100 * d:.0f} %" for d in table.groupby("level")["density"].first()],
-            )
-            axis.tick_params(length=0)
+            densities = [f"{100 * d:.0f} %" for d in table.groupby("level")["density"].first()]
+            axis.set_yticks(np.arange(len(share)) + 0.5, densities)
+            axis.tick_params(length=0, labelleft=axis in grid[:, 0] or densities != before)
+            before = densities
             axis.set_title(heading, loc="left")
         for axis in grid[:, 0]:
             axis.set_ylabel("weights left")
@@ -129,7 +129,7 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
             [-1, 0, 1], labels=[f"all: the {nearer} is farther", "split", f"all: the {farther} one is farther"]
         )
         bar.outline.set_visible(False)
-        if any((table["farther"] + table["nearer"] == 0).any() for table in panels.values()):
+        if any(axis.patches for axis in grid.flat):
             silent = Patch(fc="#9a9a9a", ec="white", hatch="////", label="no measure says anything")
             figure.legend(handles=[silent], loc="outside lower right")
         return figure

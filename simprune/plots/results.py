@@ -15,19 +15,16 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from simprune.analysis import (
     accuracies,
-    clustered,
     densities,
     is_ok,
     layers_in,
     measures_in,
     nearest_level,
     over_seeds,
-    rank_agreement,
     select,
 )
 from simprune.measures import MEASURES
 from simprune.plots.common import (
-    AGREEMENT_MAP,
     COMPANY_STYLES,
     CROSS,
     DASHES,
@@ -49,6 +46,7 @@ from simprune.plots.common import (
     of_kind,
     panel,
     stretched_axis,
+    tau_map,
     value_axis,
 )
 from simprune.tables import REFERENCE_WORDS, WHO_WORDS, percent, title
@@ -161,57 +159,6 @@ def similarity_heatmaps(
     return figure
 
 
-def similarity_by_density(
-    results: "Results",
-    *,
-    kind: str = "similarity",
-    measures: Sequence[str] | None = None,
-    view: str | None = None,
-    reference: str = "dense",
-) -> Figure:
-    """Similarity against density, one panel per layer, all measures in each.
-
-    `kind`: "similarity" or "distance", which are not on one scale.
-    """
-    scores = of_kind(select(results, measures, view, reference), kind)
-    layers = layers_in(scores)
-    columns = min(2, len(layers))
-    rows = -(-len(layers) // columns)
-    with new_figure(height=1.55 * rows + 0.9) as (figure, notes):
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        for place, axes in enumerate(grid.flat):
-            if place >= len(layers):
-                axes.set_axis_off()
-                continue
-            for measure in measures_in(scores):
-                chosen = (scores["layer_index"] == layers.index[place]) & (scores["measure"] == measure)
-                summary = over_seeds(scores[chosen], "level")
-                style = STYLES[measure]
-                draw(
-                    axes,
-                    summary["density"],
-                    summary,
-                    style.colour,
-                    style.marker,
-                    title(measure),
-                    notes,
-                    size=3.5,
-                )
-            axes.set_title(layers.iloc[place], loc="left")
-            density_axis(axes, scores["density"], few=True)
-            axes.tick_params(labelbottom=place + columns >= len(layers))
-            if place + columns >= len(layers):
-                axes.set_xlabel("density")
-            value_axis(axes, scores["value"], kind)
-        figure.supylabel(f"{kind} to {REFERENCE_WORDS[reference]}", fontsize=9)
-        spare = grid.flat[-1] if grid.size > len(layers) else None
-        if spare is None:
-            legend(figure, grid.flat[0], notes)
-        else:
-            legend(spare, grid.flat[0], notes, loc="center", ncols=1 if len(measures_in(scores)) < 8 else 2)
-    return figure
-
-
 def layer_profiles(
     results: "Results",
     *,
@@ -242,45 +189,24 @@ def layer_profiles(
     return figure
 
 
-def measure_agreement(
-    results: "Results",
-    *,
-    measures: Sequence[str] | None = None,
-    view: str | None = None,
-    reference: str = "dense",
-) -> Figure:
-    """Kendall's τ between measures over (layer, level), measures that agree side by side.
+def measure_agreement(agreement: pd.DataFrame) -> Figure:
+    """Kendall's τ between measures over (layer, level), in the order of a matrix of `analysis.rank_agreement`.
 
-    Only scores whose status is ok count, see `analysis.rank_agreement`; a cross is a τ that does not exist.
+    Only scores whose status is ok count; a cross is a τ that does not exist.
     """
-    import seaborn  # takes a while
-
-    agreement = clustered(rank_agreement(select(results, measures, view, reference)))
-    names = [title(measure) for measure in agreement.index]
-    side = min(WIDTH, 3 + 0.6 * len(names))
+    side = min(WIDTH, 3 + 0.6 * len(agreement))
     with new_figure(side, 0.85 * side) as (figure, notes):
-        axes = figure.add_subplot()
-        seaborn.heatmap(
-            agreement.set_axis(names).set_axis(names, axis=1),
-            ax=axes,
-            cmap=AGREEMENT_MAP,
-            vmin=-1,
-            vmax=1,
-            square=True,
+        tau_map(
+            figure.add_subplot(),
+            agreement,
+            40,
+            notes,
             linewidths=1,
             annot=True,
             fmt=".2f",
-            annot_kws={"size": max(4.5, 10 - 0.25 * len(names))},
+            annot_kws={"size": max(4.5, 10 - 0.25 * len(agreement))},
             cbar_kws={"label": "Kendall's τ", "shrink": 0.75},
         )
-        axes.grid(False)
-        for row, column in np.argwhere(agreement.isna().to_numpy()):
-            axes.plot(column + 0.5, row + 0.5, "x", color="#4d4d4d")
-            notes.add(CROSS)
-        axes.tick_params(length=0)
-        axes.set_xticks(axes.get_xticks(), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(axes.get_yticks(), names, rotation=0)
-        axes.set(xlabel="", ylabel="")
     return figure
 
 

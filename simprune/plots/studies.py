@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
 
-from simprune.analysis import accuracies, layers_in
-from simprune.plots.common import (
-    DASHES,
-    DENSITY_LABEL,
-    Style,
-    density_axis,
-    draw,
-    layer_axis,
-    legend,
-    new_figure,
-)
-from simprune.plots.effects import FOOTPRINT_MAP
-from simprune.tables import percent, title
+from simprune.analysis import accuracies
+from simprune.plots.common import DASHES, DENSITY_LABEL, Style, density_axis, draw, legend, new_figure
+from simprune.tables import title
 
 if TYPE_CHECKING:
     from simprune.results import Results
@@ -54,43 +43,6 @@ def studies_accuracy(studies: Mapping[str, "Results"]) -> Figure:
         density_axis(axes, np.concatenate([results.performance["density"] for results in studies.values()]))
         axes.set(xlabel=DENSITY_LABEL, ylabel="accuracy against dense (points)")
         legend(figure, axes, notes, ncols=2)
-    return figure
-
-
-def studies_layers(counts: Mapping[str, pd.DataFrame], density: Mapping[str, pd.Series]) -> Figure:
-    """Layers × densities, a panel for each study: who is farther from the dense network by how many measures?
-
-    `counts`: study → rows of `effects.verdicts` of one effect and view, the pruned network against another seed;
-    `density`: study → level → density. Hatched: no measure says anything.
-    """
-    rows = -(-len(counts) // 2)
-    with new_figure(height=2.75 * rows + 0.7) as (figure, _):
-        grid, silent = figure.subplots(rows, min(2, len(counts)), squeeze=False), False
-        for axes, (study, table) in zip(grid.flat, counts.items(), strict=False):
-            said = (table["farther"] + table["nearer"]).where(lambda number: number > 0)
-            share = ((table["farther"] - table["nearer"]) / said).to_frame("share").join(table)
-            share = share.pivot(index="level", columns="layer_index", values="share")
-            mesh = axes.pcolormesh(share.to_numpy(), cmap=FOOTPRINT_MAP, vmin=-1, vmax=1)
-            for row, column in np.argwhere(share.isna().to_numpy()):
-                axes.add_patch(Rectangle((column, row), 1, 1, fc="#9a9a9a", hatch="////", ec="white", lw=0))
-                silent = True
-            axes.invert_yaxis()
-            axes.grid(visible=False)
-            axes.spines[:].set_visible(False)
-            axes.tick_params(length=0)
-            layer_axis(axes, layers_in(table), offset=0.5, few=4)
-            every = -(-len(share) // 6)
-            shares = density[study].loc[share.index]
-            axes.set_yticks(np.arange(len(share))[::every] + 0.5, [percent(value) for value in shares[::every]])
-            axes.set_title(study, loc="left")
-        for axes in grid.flat[len(counts) :]:
-            axes.set_visible(False)
-        figure.supylabel("weights that the network has left", fontsize=9)
-        bar = figure.colorbar(mesh, ax=list(grid.flat), location="bottom", shrink=0.9, aspect=40)
-        bar.set_ticks([-1, 0, 1], labels=["all: pruned is nearer", "split", "all: pruned is farther"])
-        bar.outline.set_visible(False)
-        if silent:
-            figure.legend(handles=[Patch(fc="#9a9a9a", ec="white", hatch="////", label="no measure says anything")])
     return figure
 
 

@@ -110,8 +110,6 @@ def online(chromium):
 
 @pytest.fixture
 def explorer(browser):
-    if EXPLORER not in PAGES:
-        pytest.skip(f"the book has no page {EXPLORER}")
     browser.open(address(EXPLORER))
     return browser
 
@@ -195,12 +193,11 @@ def test_folded_cells_and_solutions_unfold(browser):
         "(() => { const cell = document.querySelector('details.hide'); const before = cell.open; "
         "cell.querySelector('summary').click(); return before !== cell.open; })()"
     )
-    if "book/executed/exercises.html" in pages:
-        browser.open(address("book/executed/exercises.html"))
-        shown = "[...document.querySelectorAll('article details:not(.hide)')].map(answer => answer.open)"
-        assert not any(browser.run(shown))
-        browser.run("document.querySelector('article details:not(.hide) summary').click()")
-        assert browser.run(shown).count(True) == 1
+    browser.open(address("book/executed/exercises.html"))
+    shown = "[...document.querySelectorAll('article details:not(.hide)')].map(answer => answer.open)"
+    assert not any(browser.run(shown))
+    browser.run("document.querySelector('article details:not(.hide) summary').click()")
+    assert browser.run(shown).count(True) == 1
 
 
 def test_a_link_to_the_glossary_says_what_the_term_means(browser):
@@ -394,8 +391,6 @@ def live(browser, request):
     """Open a live picture, at the width of a desk or of a phone, in a state."""
 
     def opened(page, state="", theme="light"):
-        if page not in PAGES:
-            pytest.skip(f"the book has no page {page}")
         browser.open("about:blank")  # the same address with another state would load nothing
         browser.open(address(page, state), width=request.param)
         browser.run(f"document.documentElement.dataset.theme = '{theme}'; {LATER}")
@@ -475,8 +470,6 @@ def test_a_point_of_the_plane_is_dragged_and_has_the_value_of_its_measure(live):
 @pytest.mark.parametrize("state, dial", [("#cloud?turn=30", "cloud-turn"), ("#plane?alpha=0.3", "plane-alpha")])
 def test_a_link_to_a_picture_of_the_slides_opens_its_slide(browser, state, dial):
     slides = "book/teach/session_2.html"
-    if slides not in PAGES:
-        pytest.skip(f"the book has no page {slides}")
     browser.open("about:blank")
     browser.open(address(slides, state))
     shown = f"(dial => [dial.closest('section').className, dial.value])(document.getElementById('{dial}'))"
@@ -496,8 +489,6 @@ def test_in_print_a_still_figure_stands_for_a_picture_that_is_dragged(live, page
 
 
 def test_without_scripts_the_explorer_says_where_its_maps_stand(browser):
-    if EXPLORER not in PAGES:
-        pytest.skip(f"the book has no page {EXPLORER}")
     text = (HTML / EXPLORER).read_text(encoding="utf-8")
     assert '<div class="explorer-controls" hidden>' in text
     assert "drawn in the built book, by JavaScript" in text
