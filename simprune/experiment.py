@@ -115,7 +115,7 @@ class Experiment:
         seeds: one run per seed: initial weights, order of the images, augmentation
         criterion: which weights are pruned: one of `pruning.CRITERIA`
         scope: "global" or "layerwise"
-        retraining: what follows pruning: one of `pruning.RETRAINING`
+        retraining: what follows pruning: one of `retraining.RETRAINING`
         rewind_step: the step of the dense training that `weight_rewind` goes back to (other modes ignore it)
         one_shot: whether each level prunes the dense network at once, not the network of the level before
         keep_output: whether the output layer is left whole
