@@ -167,6 +167,14 @@ def test_with_one_seed_the_range_comes_from_draws_of_inputs():
     assert ((rows["bound"] > 0.2) & (rows["bound"] < 0.3)).all()
 
 
+def test_a_control_is_judged_by_the_siblings_of_its_study():
+    several, one = (with_siblings(sibling, seeds=seeds) for sibling, seeds in ((0.1, (0, 1, 2)), (0.82, (0,))))
+    alone = known_answers.run_tests({"a": one}, {"a": one}, ["detection"])["detection"]
+    assert (alone["control"] == 1).all()
+    rows = known_answers.run_tests({"a": several}, {"a": one}, ["detection"])["detection"]
+    assert (rows.loc[rows["seed"] == 0, "control"] == 0).all()
+
+
 def test_without_siblings_nothing_is_detected():
     assert known_answers.detection(study()) is None
 
@@ -306,6 +314,17 @@ def test_a_measure_that_compares_a_layer_with_itself_alone_identifies_nothing():
     table = planted.layer_pairs(lambda *place: 1.0)
     table.loc[table["index_x"] != table["index_y"], "status"] = "undefined: other numbers of units"
     assert known_answers.layer_identification(study(diagnostics={"layer_pairs": table}))["score"].isna().all()
+
+
+def test_of_layers_that_are_one_representation_the_first_counts():
+    def value(seed, x, y, measure):  # the last layer is the one before it, but for rounding
+        x, y, noise = min(x, 1), min(y, 1), 1e-9 * (x == y == 2)
+        return 0.3 + 0.6 * (x == y) + noise
+
+    rows = identified(value)
+    assert (
+        set(rows["layer"]) == set(planted.LAYERS[:2]) and (rows["score"] == 1).all() and (rows["chance"] == 0.5).all()
+    )
 
 
 # Corruptions --------------------------------------------------------------------------------------------------------
@@ -452,6 +471,19 @@ def test_a_floor_is_what_a_measure_says_of_shuffled_inputs_where_it_says_most():
     assert known_answers.floors({"a": study()}).empty
 
 
+def test_one_layer_that_moves_with_the_inputs_leaves_a_measure_unsettled_though_it_drops_out_with_fewer():
+    results = planted.everything()
+    whole = results.similarity[results.similarity["reference"] == "dense"]
+    keys = ["seed", "level", "layer_index", "view", "measure"]
+    samples = results.diagnostics["samples"]
+    samples["value"] = samples[keys].merge(whole[[*keys, "value"]], on=keys, how="left")["value"].to_numpy()
+    moves = (samples["measure"] == "nbs") & (samples["layer_index"] == 1)
+    samples.loc[moves, "value"] += 0.05
+    samples.loc[moves & (samples["inputs"] == 50), "status"] = "degenerate"
+    needed = known_answers.inputs_needed({"a": results}).set_index("measure")["needed"]
+    assert np.isnan(needed.pop("nbs")) and (needed == 50).all()
+
+
 def test_all_inputs_are_no_proof_that_all_are_enough():
     steady, drift = planted.everything(), planted.everything()
     whole = steady.similarity[steady.similarity["reference"] == "dense"]
@@ -464,7 +496,7 @@ def test_all_inputs_are_no_proof_that_all_are_enough():
     assert (table["tried"] == 500).all() and (table["all"] == 1000).all()
 
 
-def test_runs_that_lack_a_procedure_do_not_count_for_the_others():
+def test_a_correction_that_some_runs_lack_is_judged_without_them_and_keeps_no_run_from_the_others():
     def value(seed, level, layer, view, measure):
         return growing(seed, level, layer, view, measure) if seed == 0 else 0.5  # no order in the second run
 
@@ -472,10 +504,13 @@ def test_runs_that_lack_a_procedure_do_not_count_for_the_others():
     only_first = planted.nulls(table[table["seed"] == 0], 0.0)
     results = planted.results(table, {"nulls": only_first}, seeds=(0, 1))
     rows = known_answers.run_tests({"a": results}, tests=["trend"])["trend"]
-    board = known_answers.leaderboard(rows)
-    assert set(board["correction"]) == {"none", "chance"} and (board["score"] == 1).all()
-    # Where no run has all procedures, all runs count.
-    apart = rows[(rows["seed"] == 0) == (rows["correction"] == "chance")]
+    means = known_answers.leaderboard(rows).groupby("correction")["score"].agg(["min", "max"])
+    assert (means.loc["chance"] == 1).all() and (means.loc["none"] == 0.5).all()
+    # A run that lacks a measure would rank it on others than the rest.
+    short = rows[(rows["seed"] == 0) | (rows["measure"] != planted.FAIR[0])]
+    assert (known_answers.leaderboard(short)["score"] == 1).all()
+    # Where no run has all measures, all runs count.
+    apart = rows[(rows["correction"] == "none") & ((rows["seed"] == 0) == (rows["measure"] == planted.FAIR[0]))]
     assert set(known_answers.leaderboard(apart)["score"]) == {0, 1}
 
 

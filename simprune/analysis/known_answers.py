@@ -28,7 +28,7 @@ import scipy
 
 from simprune.analysis.effects import effects, first_density
 from simprune.analysis.scores import COPIES, DEBIASED, as_similarity, diagnostic, is_ok, procedures
-from simprune.analysis.sources import convergence
+from simprune.analysis.sources import by_inputs
 from simprune.analysis.summaries import densities, layers_in
 from simprune.errors import InputError, check_choice
 
@@ -177,8 +177,10 @@ def _tau(values: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 # Detection ------------------------------------------------------------------------------------------------------
 
 
-def detection(results: "Results") -> pd.DataFrame | None:
+def detection(results: "Results", siblings_of: "Results | None" = None) -> pd.DataFrame | None:
     """Whether a pruned network is ever farther from its dense one than siblings are: 1 or 0.
+
+    `siblings_of`: the run whose siblings make the bound (default: its own). A control is judged by those of its study.
 
     A row per seed, procedure (uncorrected) and layer. `density` is that of the first level whose distance to the
     dense network is above the upper end of the siblings' 95 % range, 0 if that never happens, which is a legal answer
@@ -186,12 +188,11 @@ def detection(results: "Results") -> pd.DataFrame | None:
     three or more pairs of dense networks (Student's t); "inputs", one around the seed's own pair, from random draws of
     the probe inputs; "one pair", a single distance, where there is nothing else. None if siblings were not compared.
     """
-    table = distances(results.similarity[results.similarity["layer_index"] >= 0])
-    table = table[table["view"] != "outputs"]
-    siblings = table[(table["reference"] == "sibling") & (table["level"] == 0)]
+    table, siblings = _of_layers(results), _of_layers(siblings_of or results)
+    siblings = siblings[(siblings["reference"] == "sibling") & (siblings["level"] == 0)]
     if siblings.empty:
         return None
-    bounds = _sibling_bounds(siblings, diagnostic(results, "samples"))
+    bounds = _sibling_bounds(siblings, diagnostic(siblings_of or results, "samples"))
     dense = table[(table["reference"] == "dense") & (table["level"] > 0)].merge(
         bounds, on=["seed", *PROCEDURE, "layer_index"]
     )
@@ -204,6 +205,11 @@ def detection(results: "Results") -> pd.DataFrame | None:
     found["density"] = found["density"].fillna(0).where(found["counted"] > 0)
     found["score"] = (found["density"] > 0).astype(float).where(found["counted"] > 0)
     return found.assign(chance=0.0)[[*COLUMNS, "density", "bound", "siblings"]]
+
+
+def _of_layers(results: "Results") -> pd.DataFrame:
+    table = results.similarity
+    return distances(table[(table["layer_index"] >= 0) & (table["view"] != "outputs")])
 
 
 def turns(results: "Results", twin: "Results", view: str = "flatten") -> pd.DataFrame:
@@ -367,7 +373,8 @@ def layer_identification(results: "Results") -> pd.DataFrame | None:
     """Whether a layer's most similar layer in a sibling network is the same layer (Kornblith et al. 2019).
 
     Score 1 or 0, shared out among ties; chance is 1 / the number of layers. A layer counts only if it has a score
-    against every layer, and is missing otherwise: it would be compared with few, or with itself alone.
+    against every layer, and is missing otherwise: it would be compared with few, or with itself alone. Of layers that
+    are one representation, as an average pooling and the pooled view of what it averages, the first counts.
     Uses `layer_pairs`.
     """
     pairs = diagnostic(results, "layer_pairs")
@@ -375,6 +382,7 @@ def layer_identification(results: "Results") -> pd.DataFrame | None:
         return None
     keys = ["seed", *PROCEDURE, "layer_x", "index_x"]
     table = distances(pairs)
+    table = table[~_is_of_a_copy(table)]
     nearest = table["value"] == table.groupby(keys)["value"].transform("min")
     table = table.assign(nearest=nearest, own=nearest & (table["index_x"] == table["index_y"]))
     groups = table.groupby(keys, sort=False)
@@ -383,6 +391,15 @@ def layer_identification(results: "Results") -> pd.DataFrame | None:
     score = (sums["own"] / sums["nearest"]).where(missing == 0)
     found = pd.DataFrame({"score": score, "chance": 1 / layers, "counted": counted, "missing": missing})
     return found.reset_index().rename(columns={"layer_x": "layer", "index_x": "layer_index"})[COLUMNS]
+
+
+def _is_of_a_copy(pairs: pd.DataFrame) -> pd.Series:
+    """Whether a row is of a layer whose every distance in its view is that of the layer before, to 1e-6."""
+    wide = pairs.pivot(index=["view", "seed", "measure", "correction", "index_x"], columns="index_y", values="value")
+    gap = wide.diff(axis=1).abs().groupby("view").max()
+    copies = {(view, index) for (view, index), least in gap.stack().items() if least < 1e-6}
+    named = (list(zip(pairs["view"], pairs[side], strict=True)) for side in ("index_x", "index_y"))
+    return pd.Series([x in copies or y in copies for x, y in zip(*named, strict=True)], pairs.index)
 
 
 # Corruptions ----------------------------------------------------------------------------------------------------
@@ -487,7 +504,8 @@ def run_tests(
         for name, results in studies.items():
             rows = score(results)
             if rows is not None:
-                parts[name] = _with_control(rows, (twins or {}).get(name), score) if test in OF_LEVELS else rows
+                judged = partial(score, siblings_of=results) if test == "detection" else score
+                parts[name] = _with_control(rows, (twins or {}).get(name), judged) if test in OF_LEVELS else rows
         if parts:
             found[test] = pd.concat(parts, names=["study"]).reset_index("study").reset_index(drop=True)
     return found
@@ -504,9 +522,9 @@ def _with_control(rows: pd.DataFrame, twin: "Results | None", score: Callable) -
 def unit_scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Means over layers (and kinds of corruption): a row for each procedure and unit, which is one seed of one study.
 
-    Only units in which every procedure of the table occurs count (all of them, where there is no such unit): means
-    over other units could not be ranked. Columns: score, chance, of a test with a control that, and `merit`: what the
-    score has above the greater of the two; NaN without the control that it needs.
+    For a correction those units count in which each of its procedures occurs, or all where there is none such:
+    means over other units could not be ranked. Columns: score, chance, of a test with a control that, and `merit`: what
+    the score has above the greater of the two; NaN without the control that it needs.
     """
     if rows.empty:
         raise InputError("rows: the test has none")
@@ -557,11 +575,12 @@ def _resampled(merit: pd.Series, seed: int) -> pd.DataFrame:
 
 
 def _has_all_procedures(rows: pd.DataFrame) -> pd.Series:
-    """Whether a row is of a unit in which every procedure occurs; true of all rows where there is no such unit."""
+    """Whether a row is of a unit in which every procedure of its correction occurs; true of all rows of a correction
+    where there is no such unit."""
     unit, procedure = (rows.groupby(by, sort=False).ngroup() for by in (["study", "seed"], PROCEDURE))
-    occurring = procedure.groupby(unit).nunique()
-    whole = occurring.index[occurring == procedure.nunique()]
-    return unit.isin(whole if len(whole) else occurring.index)
+    occurring = procedure.groupby([rows["correction"], unit]).transform("nunique")
+    whole = occurring == procedure.groupby(rows["correction"]).transform("nunique")
+    return whole | ~whole.groupby(rows["correction"]).transform("any")
 
 
 def merits(boards: Mapping[str, pd.DataFrame], view: str = "flatten", column: str = "merit") -> pd.DataFrame:
@@ -611,18 +630,22 @@ def advice(rows: pd.DataFrame, floor: pd.Series, seed: int = 0) -> pd.DataFrame:
 
 
 def inputs_needed(studies: Mapping[str, "Results"]) -> pd.DataFrame:
-    """By study and measure (flatten): from how many probe inputs on its mean is within `NEAR` of that on all.
+    """By study and measure: from how many probe inputs on its scores are within `NEAR` of those on all inputs.
 
-    Columns: study, measure, needed (NaN if no number below all was enough), tried (the greatest below all), all.
+    In every layer, flattened and pooled, of those in which the measure is ok with so many inputs and with all: means
+    over layers would hide the wide ones. Columns: study, measure, needed (NaN if no number below all was enough), tried
+    (the greatest below all), all.
     """
     rows = []
     for study, results in studies.items():
-        table = convergence(results)
-        if table is not None:
-            means = table.pivot(index="measure", columns="inputs", values="mean").dropna()
-            near = means.sub(means.iloc[:, -1], axis=0).abs().iloc[:, :-1] <= NEAR
-            lasting = near.iloc[:, ::-1].cummin(axis=1).iloc[:, ::-1]
-            for measure, enough in lasting.iterrows():
-                needed = enough.idxmax() if enough.any() else np.nan
-                rows.append((study, measure, needed, near.columns[-1], means.columns[-1]))
+        table = by_inputs(results, ("flatten", "pooled"))
+        if table is None:
+            continue
+        sound = table.assign(mean=table["mean"].where(table["ok"]))
+        wide = sound.pivot(index=["view", "measure", "layer_index"], columns="inputs", values="mean")
+        worst = wide.sub(wide.iloc[:, -1], axis=0).abs().groupby("measure").max().iloc[:, :-1]
+        lasting = (worst <= NEAR).iloc[:, ::-1].cummin(axis=1).iloc[:, ::-1]
+        for measure, enough in lasting.iterrows():
+            needed = enough.idxmax() if enough.any() else np.nan
+            rows.append((study, measure, needed, worst.columns[-1], wide.columns[-1]))
     return pd.DataFrame(rows, columns=["study", "measure", "needed", "tried", "all"])

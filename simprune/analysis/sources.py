@@ -206,30 +206,41 @@ def ladder(results: "Results", level: int, view: str = "flatten") -> pd.DataFram
 # Finite samples -------------------------------------------------------------------------------------------------
 
 
-def convergence(results: "Results", view: str = "flatten", level: int | None = None) -> pd.DataFrame | None:
-    """How scores depend on the number of probe inputs: measure, inputs, mean, low, high.
+def by_inputs(results: "Results", views: Sequence[str] = ("flatten",)) -> pd.DataFrame | None:
+    """How scores depend on the number of probe inputs: view, measure, layer_index, inputs, mean, low, high, ok.
 
-    Against the dense network, as similarities, at a level (by default the sparsest that was drawn for); low and high
-    are the least and the greatest over draws and seeds. All are means over the layers in which a measure is ok with
-    every number of inputs: those that drop out with few inputs would bend the curve. The last number of inputs is that
-    of the study itself. None where nothing was drawn.
+    Against the dense network, as similarities, at the sparsest level that was drawn for; mean, least and greatest are
+    over draws and seeds, and `ok` says whether all of these are. The last number of inputs is that of the study itself.
+    None where nothing was drawn.
     """
     samples = diagnostic(results, "samples")
     if samples is None:
         return None
-    columns = ["level", "layer_index", "measure", "inputs", "value", "status"]
-    chosen = samples[(samples["reference"] == "dense") & (samples["view"] == view)]
-    level = int(chosen["level"].max()) if level is None else level
+    columns = ["view", "level", "layer_index", "measure", "inputs", "value", "status"]
+    chosen = samples[(samples["reference"] == "dense") & samples["view"].isin(views)]
     whole = results.similarity.assign(inputs=results.experiment.probe_size)
-    whole = whole[(whole["reference"] == "dense") & (whole["view"] == view) & (whole["layer_index"] >= 0)]
+    whole = whole[(whole["reference"] == "dense") & whole["view"].isin(views) & (whole["layer_index"] >= 0)]
     whole = whole[whole["measure"].isin(chosen["measure"].unique()) & whole["seed"].isin(chosen["seed"].unique())]
     table = pd.concat([chosen[columns], whole[columns]], ignore_index=True)
-    table = table[(table["level"] == level) & ~table["measure"].isin(COPIES)]
-    sound = is_ok(table["status"]).groupby([table["measure"], table["layer_index"]]).transform("all")
-    table = table.assign(value=as_similarity(table["measure"], table["value"]))[sound]
-    by_layer = table.groupby(["measure", "layer_index", "inputs"], sort=False)["value"]
-    by_layer = by_layer.agg(mean="mean", low="min", high="max")
-    return by_layer.groupby(["measure", "inputs"]).mean().reset_index()
+    table = table[(table["level"] == chosen["level"].max()) & ~table["measure"].isin(COPIES)]
+    table = table.assign(value=as_similarity(table["measure"], table["value"]), ok=is_ok(table["status"]))
+    groups = table.groupby(["view", "measure", "layer_index", "inputs"], sort=False)
+    return groups.agg(
+        mean=("value", "mean"), low=("value", "min"), high=("value", "max"), ok=("ok", "all")
+    ).reset_index()
+
+
+def convergence(results: "Results") -> pd.DataFrame | None:
+    """Flattened scores by the number of probe inputs: measure, inputs, mean, low, high; None where nothing was drawn.
+
+    Means over the layers in which a measure is ok with every number of inputs (`by_inputs`): those that drop out with
+    few inputs would bend the curve.
+    """
+    table = by_inputs(results)
+    if table is None:
+        return None
+    sound = table["ok"].groupby([table["measure"], table["layer_index"]]).transform("all")
+    return table[sound].groupby(["measure", "inputs"])[["mean", "low", "high"]].mean().reset_index()
 
 
 def spectral_maps(results: "Results") -> pd.DataFrame | None:
