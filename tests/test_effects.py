@@ -182,6 +182,18 @@ def test_the_map_has_the_density_of_the_network_and_of_each_layer_with_weights()
     assert table[table["layer"] == "pool1"]["own_density"].isna().all()
 
 
+def test_the_layers_own_density_is_of_the_seeds_that_the_control_has_too():
+    pruned = constant(0.6)
+    for name in ("similarity", "performance", "sparsity"):
+        other = getattr(pruned, name).assign(seed=9)
+        if name != "similarity":
+            other["density"] = 0.01
+        setattr(pruned, name, pd.concat([getattr(pruned, name), other], ignore_index=True))
+    table = fx.with_densities(told({"pruned": pruned, "twin": constant(0.8)}, "pruning"), pruned)
+    row = table[(table["level"] == 2) & (table["layer"] == "fc1_relu")].iloc[0]
+    assert row["density"] == pytest.approx(0.64) and row["own_density"] == pytest.approx(0.64, abs=1e-3)
+
+
 def test_tables_of_verdicts_say_who_is_farther():
     pruned = constant(0.6)
     table = fx.with_densities(told({"pruned": pruned, "twin": constant(0.8)}, "pruning"), pruned).assign(study="mine")
@@ -211,7 +223,7 @@ def test_figures_are_drawn_of_all_networks_and_of_layers_where_nothing_is_said()
     assert len(figure.legends[0].get_texts()) == 3
     table = fx.with_densities(fx.verdicts(fx.effects(runs)), runs["pruned"])
     table = table[table["effect"] == "removal"].copy()
-    table.loc[table["layer_index"] == 0, ["farther", "nearer"]] = 0
+    table.loc[table["layer_index"] == 0, ["farther", "nearer", "mixed"]] = 0
     figure = drawn.footprint({"a study": table})
     assert figure.axes[0].get_ylim() == (4, 0)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no measure says anything"]
@@ -232,6 +244,7 @@ def test_the_map_is_coloured_by_the_share_of_measures_that_say_farther_and_each_
             "layer": ["a", "b"] * 2,
             "farther": [0, 3, 4, 0],
             "nearer": [4, 1, 0, 0],
+            "mixed": [0, 0, 4, 0],
             "density": [0.5, 0.5, 0.25, 0.25],
             "own_density": [0.6, np.nan, 0.3, np.nan],
         }
@@ -239,7 +252,7 @@ def test_the_map_is_coloured_by_the_share_of_measures_that_say_farther_and_each_
     figure = drawn.footprint({"A on B": counts, "C on D": counts[:2], "E on F": counts[:2]})
     first, *others = figure.axes[:3]
     [mesh] = [part for part in first.collections if hasattr(part, "get_coordinates")]
-    assert np.allclose(np.ma.filled(mesh.get_array(), np.nan).ravel(), [-1, 0.5, 1, np.nan], equal_nan=True)
+    assert np.allclose(np.ma.filled(mesh.get_array(), np.nan).ravel(), [-1, 0.5, 0.5, np.nan], equal_nan=True)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no measure says anything"]
     assert [label.get_text() for label in first.get_yticklabels()] == ["50 %", "25 %"]
     assert [[tick.label1.get_visible() for tick in axis.yaxis.get_major_ticks()] for axis in others] == [

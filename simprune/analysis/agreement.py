@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from simprune.analysis.scores import COPIES, as_similarity, calibration, diagnostic, is_ok
+from simprune.analysis.scores import COPIES, DEBIASED, as_similarity, calibration, diagnostic, is_ok
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ def clustered(agreement: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compared(results: "Results", view: str, scale: str) -> pd.DataFrame:
-    """What is compared: similarities of one view to the dense network, no copies of other measures; as they are
-    ("value"), or on the scale of siblings ("sibling"), see `calibration`."""
+    """What is compared: similarities of one view to the dense network, without copies and debiased estimators of other
+    measures; as they are ("value"), or on the scale of siblings ("sibling"), see `calibration`."""
     if scale == "sibling":
         return calibration(results, view).assign(value=lambda table: table["calibrated"])
     table = results.similarity
-    chosen = (table["reference"] == "dense") & (table["view"] == view) & ~table["measure"].isin(COPIES)
+    chosen = (table["reference"] == "dense") & (table["view"] == view) & ~table["measure"].isin([*COPIES, *DEBIASED])
     return _similarities(table[chosen])
 
 
@@ -205,7 +205,9 @@ def agreement_over_inputs(results: "Results", view: str = "flatten") -> pd.Serie
     samples = diagnostic(results, "samples")
     if samples is None:
         return None
-    chosen = (samples["reference"] == "dense") & (samples["view"] == view) & ~samples["measure"].isin(COPIES)
+    chosen = (
+        (samples["reference"] == "dense") & (samples["view"] == view) & ~samples["measure"].isin([*COPIES, *DEBIASED])
+    )
     samples = samples[chosen & (samples["inputs"] == samples["inputs"].max())]
     measures = list(samples["measure"].unique())
     by_draw = [_pairs(_by_seed(scores, measures)) for _, scores in _similarities(samples).groupby("draw")]

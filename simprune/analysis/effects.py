@@ -106,7 +106,8 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     """How many measures say what of each effect: a row for each effect, level, layer and view.
 
     `table`: of `effects`. A measure says something where all seeds that have a score agree on the sign. Columns of
-    counts: `farther` (the first network), `nearer`, `mixed` (seeds differ), `tied` (the same score in every seed).
+    counts: `farther` (the first network), `nearer`, `mixed` (seeds differ), `tied` (the same score in every seed). The
+    seeds themselves are in `attrs["seeds"]`.
     """
     sign = np.sign(table["difference"].where(table["difference"].abs() > TIE, 0))
     groups = table.assign(sign=sign).groupby(["effect", *PLACE, "measure"])["sign"]
@@ -118,7 +119,9 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     }
     told = pd.DataFrame(counts)
     told["mixed"] = ~told.any(axis=1)
-    return told.groupby(level=["effect", *PLACE]).sum().reset_index()
+    counted = told.groupby(level=["effect", *PLACE]).sum().reset_index()
+    counted.attrs["seeds"] = sorted(table["seed"].unique())
+    return counted
 
 
 def beside_twin(pruned: "Results", twin: "Results", level: int) -> pd.DataFrame:
@@ -167,9 +170,14 @@ def at_levels_of(told: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_densities(told: pd.DataFrame, results: "Results") -> pd.DataFrame:
-    """`verdicts` with the network's density at each level and, where a layer has weights, the layer's own density."""
-    network = results.performance.groupby("level")["density"].mean()
-    own = results.sparsity.groupby(["level", "layer"])["density"].mean()
+    """`verdicts` with the network's density at each level and, where a layer has weights, the layer's own density.
+
+    Means over the seeds of the verdicts: a control may have fewer than the pruned run.
+    """
+    network, own = results.performance, results.sparsity
+    if seeds := told.attrs.get("seeds"):
+        network, own = (table[table["seed"].isin(seeds)] for table in (network, own))
+    network, own = network.groupby("level")["density"].mean(), own.groupby(["level", "layer"])["density"].mean()
     names = told["layer"].str.replace(r"_(relu|out|bn)$", "", regex=True)
     keys = pd.MultiIndex.from_arrays([told["level"], names])
     return told.assign(density=told["level"].map(network), own_density=own.reindex(keys).to_numpy())

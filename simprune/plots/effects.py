@@ -87,6 +87,7 @@ def _mark(network: str) -> Line2D:
 def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", nearer: str = "twin") -> Figure:
     """Layers × densities: how many measures, all seeds agreeing, put which network farther from the dense one.
 
+    The colour is their share of all measures that say something with any seed, those on which seeds differ among them.
     `panels`: heading → rows of `analysis.effects.with_densities` of one effect and view. In a cell stands the share of
     its own weights, in per cent, that the layer has left, or the last one before it that has weights. Grey: no measure
     says anything.
@@ -99,7 +100,7 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
         for axis in grid.flat[len(panels) :]:
             axis.set_visible(False)
         for axis, (heading, table) in zip(grid.flat, panels.items(), strict=False):
-            said = table["farther"] + table["nearer"]
+            said = table[["farther", "nearer", "mixed"]].sum(axis=1)
             table = table.assign(share=((table["farther"] - table["nearer"]) / said.where(said > 0)))
             share = table.pivot(index="level", columns="layer_index", values="share")
             own = table.pivot(index="level", columns="layer_index", values="own_density").ffill(axis=1)
