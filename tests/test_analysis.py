@@ -122,12 +122,13 @@ def test_the_interval_over_seeds_holds_the_median_and_narrows_as_seeds_agree():
     assert narrow["low"] == pytest.approx(narrow["high"])
 
 
-def test_copies_of_a_measure_do_not_count_as_agreement():
+def test_copies_and_debiased_estimators_of_a_measure_do_not_count_as_agreement():
     def value(run, level, layer, view, measure):
         return np.random.default_rng([level, layer, len(measure)]).random()
 
-    results = planted.results(planted.similarity(value, measures=("nbs", "procrustes_distance", "svcca")))
-    assert set(analysis.study_agreement({"a": results})["a"]) == {"nbs", "svcca"}
+    measures = ("nbs", "procrustes_distance", "svcca", "linear_cka", "debiased_linear_cka")
+    results = planted.results(planted.similarity(value, measures=measures))
+    assert set(analysis.study_agreement({"a": results})["a"]) == {"nbs", "svcca", "linear_cka"}
 
 
 def test_studies_with_one_pattern_of_agreement_correlate_fully():

@@ -478,7 +478,7 @@ def test_one_layer_that_moves_with_the_inputs_leaves_a_measure_unsettled_though_
     samples = results.diagnostics["samples"]
     samples["value"] = samples[keys].merge(whole[[*keys, "value"]], on=keys, how="left")["value"].to_numpy()
     moves = (samples["measure"] == "nbs") & (samples["layer_index"] == 1)
-    samples.loc[moves, "value"] += 0.05
+    samples.loc[moves, "value"] += 0.02  # on average over layers too little to count
     samples.loc[moves & (samples["inputs"] == 50), "status"] = "degenerate"
     needed = known_answers.inputs_needed({"a": results}).set_index("measure")["needed"]
     assert np.isnan(needed.pop("nbs")) and (needed == 50).all()

@@ -48,6 +48,14 @@ def test_what_is_written_is_read_back(store):
     ]
 
 
+def test_who_changes_a_table_that_was_read_changes_it_for_no_other_reader(store):
+    store.write_seed(EXPERIMENT, 0, result())
+    (first,) = store.read_seed(EXPERIMENT, 0)
+    first.similarity["value"] = 0.0
+    (second,) = store.read_seed(EXPERIMENT, 0)
+    assert (second.similarity["value"] == 0.5).all()
+
+
 def test_the_users_results_come_before_the_shipped_ones_which_are_only_read(store, tmp_path):
     Store(tmp_path / "shipped").write_seed(EXPERIMENT, 0, result(0.1))
     assert [r.performance["test_accuracy"][0] for r in store.read_seed(EXPERIMENT, 0)] == [0.1]
