@@ -100,7 +100,7 @@ RETRAINING: dict[str, Mode] = {
     ),
     "finetune": Mode(
         "fine-tuning",
-        "keep the weights, go on at the last learning rate (Han et al. 2015)",
+        "keep the weights, go on at a hundredth of the learning rate (Han et al. 2015)",
         options=lambda start: {"constant_learning_rate": start.experiment.learning_rate * FINAL_LEARNING_RATE},
     ),
     "reinitialise": Mode(

@@ -270,5 +270,6 @@ def test_a_barrier_is_what_rises_above_the_straight_line():
     results.diagnostics["connectivity"] = pd.concat([level, hill])
     found = fx.barriers(results).set_index("reference")["barrier"]
     assert found["dense"] == pytest.approx(0, abs=1e-12) and found["sibling"] == pytest.approx(0.5)
-    axis = drawn.paths({"sibling": hill, "pruned": level}).axes[0]
+    lines = fx.lines_from_dense({"twin": constant(0.9), "pruned": results})
+    axis = drawn.paths({"a study": lines}).axes[0]
     assert [list(line.get_ydata()) for line in axis.lines] == [[0.1, 0.65, 0.2], [0.1, 0.15, 0.2]]

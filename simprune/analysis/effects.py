@@ -223,6 +223,23 @@ def first_density(table: pd.DataFrame, density: pd.Series, effect: str = "prunin
     return first.unstack(["layer", "view"])
 
 
+def lines_from_dense(networks: Mapping[str, "Results"]) -> dict[str, pd.DataFrame]:
+    """Straight lines from the dense network to the last level of each network, and to its sibling.
+
+    `networks`: name → results. Values are rows of the diagnostic `connectivity`; "sibling" comes first and is the
+    pruned run's. Networks without that diagnostic have none.
+    """
+    lines = {}
+    for name, results in networks.items():
+        table = diagnostic(results, "connectivity")
+        if table is None:
+            continue
+        if name == "pruned":
+            lines = {"sibling": table[table["reference"] == "sibling"]} | lines
+        lines[name] = table[(table["reference"] == "dense") & (table["level"] == table["level"].max())]
+    return lines
+
+
 def barriers(results: "Results") -> pd.DataFrame | None:
     """How far the test error rises between two networks above the straight line from one to the other.
 

@@ -50,7 +50,7 @@ def linear_cka(pair: Pair) -> Score:
 
 
 def debiased_linear_cka(pair: Pair) -> Score:
-    """Linear CKA with the unbiased estimator of HSIC; around 0 for unrelated data, and so below 0 for half of it.
+    """Linear CKA with the unbiased estimator of HSIC; 0 on average for unrelated data.
 
     The estimator sees no constant added to a row or column of the Gram matrix, so centred ones serve, and of
     these it needs the traces of products, the diagonals and no entry else.

@@ -89,8 +89,8 @@ def _row_blocks(pair: Pair) -> Iterator[tuple[Tensor, Tensor]]:
 def gulp(pair: Pair, regularisation: float = GULP_REGULARISATION) -> Score:
     """The root of |f_x|^2 + |f_y|^2 - 2 f_x' W f_y, f = variance / (variance + regularisation), total variance 1.
 
-    The worst gap between the predictions that ridge regressions on X and on Y make for any task. Equal
-    representations differ by the rounding of sums over rows, which counts as 0.
+    The root mean square over inputs of the greatest gap between the predictions of two ridge regressions there, over
+    all targets of variance 1. Equal representations differ by the rounding of sums over rows, which counts as 0.
     """
     x, y = (_shrinkage(side.variances, regularisation) for side in (pair.x, pair.y))
     own = float(x @ x + y @ y)

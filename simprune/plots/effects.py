@@ -136,25 +136,31 @@ def footprint(panels: Mapping[str, pd.DataFrame], farther: str = "pruned", neare
         return figure
 
 
-def paths(lines: Mapping[str, pd.DataFrame]) -> Figure:
+def paths(panels: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
     """Test error along straight lines from the weights of the dense network to others, seed by seed.
 
-    `lines`: name of a network ("sibling" for another seed) → rows of the diagnostic `connectivity` of one level.
+    `panels`: heading → lines of `analysis.effects.lines_from_dense`. Axes are shared.
     """
-    with new_figure(WIDTH * 0.8, 3.0) as (figure, _):
-        axis = figure.subplots()
-        for network, table in lines.items():
-            look = NETWORKS.get(network, Style("#8c8c8c", "x"))
-            for seed, line in table.sort_values("position").groupby("seed"):
+    with new_figure(WIDTH, 3.4) as (figure, _):
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        labelled: dict[str, Line2D] = {}
+        for axis, (heading, lines) in zip(axes, panels.items(), strict=True):
+            for network, table in lines.items():
+                look = NETWORKS.get(network, Style("#8c8c8c", "x"))
                 style = {"ms": 4.5, "mfc": look.colour, "mec": EDGE if network in NETWORKS else look.colour}
-                label = NETWORK_WORDS.get(network, "a network of another seed") if seed == table["seed"].min() else None
-                colour = "#8c8c8c" if network == "sibling" else EDGE
-                axis.plot(line["position"], line["error"], marker=look.marker, color=colour, lw=1, label=label, **style)
-        axis.set_ylim(0)
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
-        axis.set_xticks([0, 0.5, 1], ["the dense network", "half-way", "the other"])
-        axis.set_ylabel("test error")
-        figure.legend(loc="outside lower center", ncols=1)
+                colour = EDGE if network in NETWORKS else look.colour
+                label = NETWORK_WORDS[network]
+                for _seed, line in table.sort_values("position").groupby("seed"):
+                    drawn = axis.plot(
+                        line["position"], line["error"], marker=look.marker, color=colour, lw=1, label=label, **style
+                    )
+                    labelled.setdefault(network, drawn[0])
+            axis.set_xticks([0, 0.5, 1], ["the dense\nnetwork", "half-way", "the\nother"])
+            axis.set_title(heading, loc="left")
+        axes[0].set_ylim(0)
+        axes[0].yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
+        axes[0].set_ylabel("test error")
+        figure.legend(handles=list(labelled.values()), loc="outside lower center", ncols=1)
         return figure
 
 
