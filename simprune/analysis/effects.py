@@ -125,9 +125,10 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_twin(pruned: "Results", twin: "Results", level: int) -> pd.DataFrame:
-    """Counts of `verdicts` of a pruned network and its twin at one level, by layer; both results are of one view."""
+    """Counts of `verdicts` of a pruned network and its twin at one level, by view and layer."""
     told = verdicts(effects({"pruned": pruned, "twin": twin}, ("pruning",)))
-    return told[told["level"] == level].set_index("layer")[["farther", "nearer", "mixed", "tied"]]
+    told = told[told["level"] == level].sort_values(["view", "layer_index"])
+    return told.set_index(["view", "layer"])[["farther", "nearer", "mixed", "tied"]]
 
 
 def who_is_farther(counts: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
