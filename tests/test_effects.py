@@ -124,6 +124,8 @@ def test_beside_its_twin_a_pruned_network_is_counted_layer_by_layer_at_one_level
     pruned, twin = run(lambda level, layer, *_: 0.6 + 0.1 * (layer == 0)), constant(0.65)
     pruned.similarity = pruned.similarity[pruned.similarity["reference"] == "dense"]
     counts = fx.beside_twin(pruned, twin, 2)
+    assert list(counts.index.unique("view")) == ["flatten"]
+    counts = counts.loc["flatten"]
     assert counts.index[0] == "conv1_relu" and counts.loc["conv1_relu"].tolist() == [0, len(NAMES), 0, 0]
     assert (counts["farther"].iloc[1:] == len(NAMES)).all()
 

@@ -152,7 +152,8 @@ def turned_round(
     sides = [
         who_is_farther(table.set_index(place), first, second).drop(columns="the same") for table in (before, after)
     ]
-    both = sides[0].join(sides[1], how="inner", lsuffix=f", {names[0]}", rsuffix=f", {names[1]}")
+    suffixes = [f", {name}" for name in names]
+    both = sides[0].merge(sides[1], left_index=True, right_index=True, suffixes=suffixes)
     was, now = ({count: both[f"{count}, {name}"] for count in sides[0]} for name in names)
     was_nearer = (was[f"{first} farther"] <= 1) & (was[f"{second} farther"] > 1)
     farther, nearer = now[f"{first} farther"], now[f"{second} farther"]
