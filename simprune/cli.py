@@ -220,7 +220,9 @@ def compare(
         ),
     ],
     y: Annotated[Path, typer.Argument(help="Those of the other network on the same inputs.", metavar="Y.npy")],
-    measures: Annotated[str | None, typer.Option(help="Measures, separated by commas (default: all).")] = None,
+    measures: Annotated[
+        str | None, typer.Option(help="Measures, separated by commas (default: all; of folders debiased_linear_cka).")
+    ] = None,
     view: Annotated[
         str, typer.Option(help="How activations with positions become a matrix: flatten, channels, pooled, token.")
     ] = "flatten",

@@ -18,6 +18,9 @@ COLUMNS = ("layer", "layer_index", "reference", "view", "measure", "value", "sta
 # Where scores of outputs and weights stand in a table: they have no view of their own.
 OUTPUTS, WEIGHTS, NETWORK = "outputs", "weights", "network"
 
+# What people call a measure that has a longer name here.
+ALIASES = {"cka": "linear_cka", "cca": "mean_cca"}
+
 Parts = dict[str, Representation | Score]  # one layer: view -> its representation, or why there is none
 
 
@@ -97,18 +100,23 @@ def chosen_measures(
     given = dict(options) if isinstance(options, Mapping) else options
     if given is not None and not isinstance(given, dict):
         raise InputError(f"options: {shown(options)} is not a dictionary of measures and their options")
-    if measures is None:
-        chosen = [measure for measure in MEASURES.values() if measure.subject == "representations"]
-    else:
-        chosen = [MEASURES[check_choice("measures", name, MEASURES)] for name in check_list("measures", measures)]
-    for measure in chosen:
-        if measure.subject == "outputs":
-            raise InputError(f"measures: {measure.id!r} needs the logits of two networks, not representations")
-        if measure.subject == "weights":
-            raise InputError(f"measures: {measure.id!r} needs the weights of two networks, not representations")
+    known = [measure.id for measure in MEASURES.values() if measure.subject == "representations"]
+    names = known if measures is None else check_list("measures", measures)
+    chosen = [MEASURES[_measure(name, known)] for name in names]
     for name in given or ():
         check_choice("options", name, [measure.id for measure in chosen])
     return [measure.with_options(given[measure.id]) if given and measure.id in given else measure for measure in chosen]
+
+
+def _measure(name: object, known: Sequence[str]) -> str:
+    """The id of a measure that is `known` to compare representations."""
+    if isinstance(name, str) and name not in known:
+        if name in MEASURES:
+            needed = {"outputs": "logits", "weights": "weights"}[MEASURES[name].subject]
+            raise InputError(f"measures: {name!r} needs the {needed} of two networks, not representations")
+        if near := ALIASES.get(name.lower()):
+            raise InputError(f"measures: {name!r} is not one of {', '.join(known)}; did you mean {near!r}?")
+    return check_choice("measures", name, known)
 
 
 # ------------------------------------------------------------------------ decomposed, ready for many pairs

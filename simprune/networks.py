@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import pandas as pd
@@ -97,7 +97,7 @@ def compare_networks(
 
     The networks run in evaluation mode on the devices where they are; `a` may be `b`. In the view `channels` maps of
     different size are pooled to the smaller grid. A note says where a score is estimated; all others are exact.
-    Raises InputError for what can't be compared, NaN activations among it.
+    Raises InputError for what can't be compared, NaN inputs and activations among it.
 
     Args:
         a: the first network, the reference of asymmetric measures
@@ -113,6 +113,7 @@ def compare_networks(
     """
     chosen = chosen_measures(measures)
     check_view(view)
+    _check_networks(a=a, b=b)
     names = _names(names or [type(network).__name__ for network in (a, b)], a is b)
     same = a is b and other_layers in (None, layers)
     with ExitStack() as stack:
@@ -129,7 +130,7 @@ def compare_networks(
         if in_order(inputs):
             source = batches(inputs, pairs.passing, pairs.order())
         for batch in source if in_order(inputs) else chain([beginning], source):
-            pairs.add([probe(batch) for probe in probes])
+            pairs.add([probe(batch) for probe in probes], batch)
     return pairs.result()
 
 
@@ -150,11 +151,28 @@ def compare_layers(
         for layer, tensor in sides[-1].items():
             counts.setdefault(len(tensor), f"{len(tensor)} in {name}: {layer}")
     if len(counts) != 1:
-        raise InputError(f"inputs: layers have no common number of them: {' and '.join(counts.values()) or 'no layer'}")
+        there = ", ".join(islice(counts.values(), 4)) or "no layers"
+        more = " …" if len(counts) > 4 else ""
+        raise InputError(f"inputs: all layers need the same number of inputs; there are {there}{more}")
     layers = [[Layer(name, shape=tuple(tensor.shape[1:])) for name, tensor in side.items()] for side in sides]
     pairs = _LayerPairs(*layers, chosen, view, _names(names), seed, next(iter(counts)), everything=True)
     pairs.add([{layer: _reduced(tensor, view) for layer, tensor in side.items()} for side in sides])
     return pairs.result()
+
+
+def _check_networks(**networks: object) -> None:
+    for name, network in networks.items():
+        if not isinstance(network, nn.Module):
+            what = getattr(network, "__name__", f"this {type(network).__name__}")
+            weights = "load it into one with load_state_dict" if isinstance(network, Mapping) else ""
+            way_out = weights or ("call it first" if callable(network) else "give a torch.nn.Module")
+            raise InputError(f"{name}: {what} is not a network; {way_out}")
+
+
+def _check_finite(inputs: object) -> None:
+    for tensor in inputs.values() if isinstance(inputs, Mapping) else [inputs]:
+        if isinstance(tensor, Tensor) and (wrong := nonfinite(tensor)):
+            raise InputError(f"inputs: {wrong:,} of {tensor.numel():,} values are NaN or infinite")
 
 
 def _names(names: Sequence[str], same: bool = False) -> tuple[str, str]:
@@ -303,11 +321,15 @@ class _LayerPairs:
                 ways[pair, measure.id] = "sums" if by_sums else "batches" if by_batches else ""
         return ways
 
-    def add(self, batch: list[dict[str, Tensor]]) -> None:
-        """Add the activations of some inputs by both networks, or by the one that is both."""
+    def add(self, batch: list[dict[str, Tensor]], inputs: object = None) -> None:
+        """Add the activations of some inputs by both networks, or by the one that is both.
+
+        Raises InputError for NaN activations, and blames them on the `inputs` where those have some.
+        """
         for name, side in zip(self.names, batch, strict=False):
             for layer, tensor in side.items():
                 if wrong := nonfinite(tensor):
+                    _check_finite(inputs)
                     raise InputError(f"{name}: {layer}: {wrong} of {tensor.numel()} activations are NaN or infinite")
         count = len(next(iter(batch[0].values())))
         self.seen, self.batches = self.seen + count, self.batches + 1

@@ -19,13 +19,14 @@ from simprune.errors import InputError
 FOLDER = Path("book/teach")  # in the built book
 
 _SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION[ \t]*\n?", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:)[^)\s]+\.(?:ipynb|md)(?:#[^)]*)?\)")  # to a page of the book
 _MARK = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
 # What nbgrader puts in the place of a solution, in code and in text.
 _STUBS = {"code": r"\1# YOUR CODE HERE\n\1raise NotImplementedError()\n", "markdown": "*Your answer here.*\n"}
 
 
 def student(notebook: NotebookNode) -> NotebookNode:
-    """The notebook without outputs, a place to write in the place of each solution.
+    """The notebook without outputs, a place to write in the place of each solution, and no links to pages around it.
 
     Raises `InputError` for a mark that has no counterpart, and where there is none.
     """
@@ -40,6 +41,8 @@ def student(notebook: NotebookNode) -> NotebookNode:
             raise InputError(f"cell {number}: BEGIN SOLUTION and END SOLUTION are not in pairs")
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+        else:
+            cell.source = _LINK.sub(r"*\1* (a page of the book)", cell.source)
     made.metadata.pop("papermill", None)
     return made
 

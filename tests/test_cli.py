@@ -168,7 +168,7 @@ def test_compare_refuses_what_are_no_two_networks_in_a_sentence(folders, command
     for arguments, message in (
         ((dense, pruned / "layer2.npy"), "layer2.npy' is none; give two of a kind"),
         ((dense, dense.parent / "empty"), "there is no .npy file in"),
-        ((dense, pruned), "no common number of them: 40 in dense: layer2 and 39 in pruned: layer2"),
+        ((dense, pruned), "the same number of inputs; there are 40 in dense: layer2, 39 in pruned: layer2"),
         ((dense, dense, "--plot", dense / "x.foo"), "x.foo' can't be written (Format 'foo' is not supported"),
         ((dense, dense, "--csv", dense / "none" / "x.csv"), "can't be written"),
     ):

@@ -134,6 +134,9 @@ def with_nan(X, *values):
         ),
         (random(30, 5), random(30, 5, 2, 2, 2), {}, r"Y: shape \(30, 5, 2, 2, 2\) is none of"),
         (random(30, 5), random(30, 5), {"measures": ["mean_ca"]}, "'mean_ca' .* did you mean 'mean_cca'"),
+        (random(30, 5), random(30, 5), {"measures": ["cka"]}, "'cka' is not one of .* did you mean 'linear_cka'"),
+        (random(30, 5), random(30, 5), {"measures": ["CCA"]}, "'CCA' is not one of .* did you mean 'mean_cca'"),
+        (random(30, 5), random(30, 5), {"measures": ["accuracy"]}, r"'accuracy' is not one of (?!.*accuracy_gap)"),
         (random(30, 5), random(30, 5), {"view": "chanels"}, "view: 'chanels' .* did you mean 'channels'"),
         (
             random(30, 5),
@@ -142,7 +145,7 @@ def with_nan(X, *values):
             "needs the logits of two networks, not",
         ),
         (random(30, 5), random(30, 5), {"measures": ["mask_overlap"]}, "needs the weights of two networks"),
-        (random(30, 5, 2, 2), random(30, 5, 3, 3), {"view": "channels"}, "other positions"),
+        (random(30, 5, 2, 2), random(30, 5, 3, 3), {"view": "channels"}, "other positions, .* use the view 'pooled'"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_sentence(X, Y, options, message):

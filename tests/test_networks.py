@@ -1,5 +1,8 @@
 """Two networks, layer by layer."""
 
+from pathlib import Path
+
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -326,7 +329,8 @@ def test_scores_that_are_not_ok_are_hatched(a, b, images):
         ({"inputs": torch.zeros(3, 2, 8, 8)}, "inputs: 3 are too few; at least 4"),
         ({"inputs": iter([torch.zeros(2, 2, 8, 8)])}, "inputs: 2 are too few; at least 4"),
         ({"inputs": torch.zeros(9, 3, 8, 8)}, r"Maps \(a\): the network does not take these inputs"),
-        ({"inputs": torch.full((9, 2, 8, 8), torch.nan)}, r"Maps \(a\): first: \d+ of \d+ activations are NaN"),
+        ({"inputs": torch.full((9, 2, 8, 8), torch.nan)}, "inputs: 1,152 of 1,152 values are NaN or infinite"),
+        ({"inputs": {"images": torch.full((9, 2, 8, 8), torch.nan)}}, "inputs: 1,152 of 1,152 values are NaN"),
         ({"layers": "secnd"}, r"Maps \(a\): layers: this Maps has no layer 'secnd'; did you mean 'second'"),
         ({"b": nn.Sequential(nn.Flatten())}, r"Sequential: layers: this Sequential has no layer 'first'; it has 0"),
         ({"other_layers": ["outt"]}, r"Maps \(b\): layers: .* did you mean 'out'"),
@@ -335,7 +339,10 @@ def test_scores_that_are_not_ok_are_hatched(a, b, images):
         ({"measures": []}, "measures: none given"),
         ({"view": "tokens"}, "view: 'tokens' is not one of flatten, channels, pooled, token"),
         ({"names": "ab"}, "names: 'ab' are not two names"),
-        ({"b": torch.nn.functional.relu}, "is not a torch.nn.Module"),
+        ({"a": Maps(4).state_dict()}, "a: this OrderedDict is not a network; load it into one with load_state_dict"),
+        ({"b": Maps}, "b: Maps is not a network; call it first"),
+        ({"b": torch.nn.functional.relu}, "b: relu is not a network; call it first"),
+        ({"b": "resnet18"}, "b: this str is not a network; give a torch.nn.Module"),
         ({"b": nn.Sequential(nn.Conv2d(2, 3, 3, device="meta"))}, "no weights"),
     ],
 )
@@ -365,7 +372,28 @@ def test_layers_at_hand_are_compared_as_those_of_networks(a, b, images):
 
 def test_layers_without_a_common_number_of_inputs_are_refused():
     arrays = {"x": RANDOM.random((9, 3)), "y": RANDOM.random((9, 4))}
-    with pytest.raises(InputError, match="no common number of them: 9 in a: x and 8 in b: y"):
+    with pytest.raises(InputError, match="layers need the same number of inputs; there are 9 in a: x, 8 in b: y$"):
         compare_layers(arrays, arrays | {"y": RANDOM.random((8, 4))})
     with pytest.raises(InputError, match="no layer"):
         compare_layers({}, {})
+
+
+# The page -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_networks_images_as_they_are_and_prunes_no_batch_norm():
+    """Images are whole numbers without a sign, which wrap round below 0."""
+    page = nbformat.read(Path(__file__).resolve().parent.parent / "notebooks/compare_networks.ipynb", as_version=4)
+    cells, known = {cell.id: cell.source for cell in page.cells}, {}
+    for cell in ("imports", "parameters"):
+        exec(cells[cell], known)
+    known |= {"train_images": 200, "epochs": 1, "images": 20}
+    exec(cells["network"], known)
+    for found, images in (
+        ("pixels", known["clothes"].train_images[:200]),
+        ("probe", known["clothes"].test_images[:20]),
+    ):
+        assert torch.equal(known[found], (images.float() - 128) / 128)
+    known["dense"].conv1.append(nn.BatchNorm2d(16))
+    exec(cells["compared"], known)
+    assert not hasattr(known["pruned"].conv1[3], "weight_orig") and hasattr(known["pruned"].hidden[1], "weight_orig")

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import pandas as pd
 import pytest
 from cells import code_cells, run_page
 from matplotlib.figure import Figure
@@ -227,6 +228,17 @@ def test_no_share_and_no_decimal_fraction_is_typed_into_the_text(notebook):
         if cell.cell_type == "markdown":
             text = re.sub(r"`[^`]*`|\$[^$]*\$", "", cell.source)
             assert not re.search(r"\d\s*%|\d\.\d", text), text
+
+
+def test_the_quickstart_calls_the_lower_of_two_distances_nearer(monkeypatch, few_images):
+    monkeypatch.setattr("simprune.notebook.display", lambda data, raw: said.append(data["text/markdown"]))
+    said, measures = [], ["linear_cka", "nbs", "procrustes_distance"]
+    small = {"levels": 1, "epochs": 1, "measures": measures}
+    shown = run_page(CHECKOUT / "notebooks" / "quickstart.ipynb", **small)
+    [table] = (value for value in shown if isinstance(value, pd.DataFrame) and "nearer" in value)
+    assert all(row[row["nearer"]] == min(row["pruned"], row["twin"]) for _, row in table.iterrows())
+    [sentence] = (text for text in said if "furthest apart" in text)
+    assert "Procrustes" not in sentence
 
 
 def test_a_studys_page_run_with_another_seed_has_the_same_figures_for_that_seed(tmp_path, monkeypatch, few_images):

@@ -279,7 +279,8 @@ def pair_of(X: object, Y: object, view: str = "flatten", seed: int = 0) -> Pair:
     if view == "channels" and positions(x) != positions(y):
         raise InputError(
             f"X and Y: shapes {tuple(x.shape)} and {tuple(y.shape)} have other positions, which the view 'channels' "
-            "compares"
+            "compares; use the view 'pooled', or compare_networks (of files: two folders), which pools to the coarser "
+            "grid"
         )
     return Pair(decompose(x, view, seed), decompose(y.to(x.device), view, seed), note)
 
