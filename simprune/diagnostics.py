@@ -479,6 +479,7 @@ def line(
     """
     ends = [pruning.computed_state(network) for network in (first, second)]
     drawn = torch.randperm(len(dataset.train_images), generator=generator)[:NORM_IMAGES]
+    first.to(memory_format=torch.channels_last)  # two thirds of the time
     for step in range(points):
         position = step / (points - 1)
         state = {

@@ -351,9 +351,11 @@ def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, state: Mappin
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, dataset: Dataset, batch_size: int = 1000
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, dataset: Dataset, batch_size: int | None = None
 ) -> tuple[float, float]:
     """Mean cross-entropy loss (nats) and accuracy (0 … 1) over uint8 `images` (N × c × h × w), in eval mode."""
+    if batch_size is None:  # what a processor's cache holds is evaluated in half the time
+        batch_size = 100 if images.device.type == "cpu" else 1000
     was_training = network.training
     network.eval()
     loss = torch.zeros((), dtype=torch.float64, device=images.device)
