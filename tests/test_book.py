@@ -282,7 +282,7 @@ def test_the_page_on_the_experiment_has_the_sizes_and_the_recipe_of_the_package(
     assert laptop.learning_rate == overnight.learning_rate and laptop.weight_decay == overnight.weight_decay
     assert (
         f"Momentum is {vgg.momentum:g} and a batch has {vgg.batch_size} images. The greatest learning rate is "
-        f"{lenet5.learning_rate:g} for LeNet-5 and {vgg.learning_rate:g} for the other architectures, "
+        f"{lenet5.learning_rate:g} for LeNet-5; for the other architectures it is {vgg.learning_rate:g}, and "
         f"{overnight.learning_rate:g} in `laptop` and `overnight`; weight decay is {vgg.weight_decay:g}, for ResNet-20 "
         f"in `quick` and `paper` {resnet20.weight_decay:g}." in page
     )

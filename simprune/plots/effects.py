@@ -155,7 +155,7 @@ def paths(panels: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
                         line["position"], line["error"], marker=look.marker, color=colour, lw=1, label=label, **style
                     )
                     labelled.setdefault(network, drawn[0])
-            axis.set_xticks([0, 0.5, 1], ["the dense\nnetwork", "half-way", "the\nother"])
+            axis.set_xticks([0, 0.5, 1], ["dense", "half-way", "other"])
             axis.set_title(heading, loc="left")
         axes[0].set_ylim(0)
         axes[0].yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
