@@ -164,7 +164,7 @@ def _similarity_table(results) -> Table:
     scores = results.similarity
     chosen = scores[(scores["level"] > 0) & (scores["reference"] == reference) & (scores["view"] == view)]
     means = chosen.groupby(["measure", "level"], sort=False)["value"].mean().unstack("level")
-    ends = means[sorted({means.columns.min(), means.columns.max()})]
+    ends = means[sorted({*means.columns[:1], *means.columns[-1:]})]
     density = results.performance.groupby("level")["density"].mean()
     return _table(
         (f"with {reference}, mean over layers", *(f"at {density[level]:.1%}" for level in ends)),

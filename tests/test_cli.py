@@ -44,6 +44,13 @@ def test_run_prints_what_came_out_and_where_it_is_and_reads_it_the_next_time(tmp
     assert (status, again) == (0, out) and "read from" in err
 
 
+def test_a_run_with_measures_of_outputs_alone_ends_as_one_with_others(tmp_path, command):
+    status, out, err = command(
+        "run", "lenet5", "fashion_mnist_mini", *SMALL, "--measures", "prediction_agreement", "--store", tmp_path
+    )
+    assert status == 0 and "2 networks" in out, err
+
+
 def test_every_option_of_run_is_a_field_of_the_experiment_or_an_argument_of_run():
     from simprune import cli
 

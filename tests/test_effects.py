@@ -176,6 +176,15 @@ def test_the_density_from_which_on_a_measure_alarms_lasts():
     assert never.isna().all().all()
 
 
+def test_a_measure_without_a_score_at_the_last_level_has_no_lasting_alarm():
+    pruned, twin = constant(0.7), constant(0.8)
+    density = pruned.performance.groupby("level")["density"].mean()
+    table = fx.effects({"pruned": pruned, "twin": twin}, ("pruning",))
+    silent = (table["level"] == table["level"].max()) & (table["layer"] == "fc1_relu")
+    first = fx.first_density(table[~silent], density)
+    assert first["fc1_relu"].isna().all().all() and first["fc2_relu"].notna().all().all()
+
+
 def test_the_map_has_the_density_of_the_network_and_of_each_layer_with_weights():
     pruned = constant(0.6)
     table = fx.with_densities(told({"pruned": pruned, "twin": constant(0.8)}, "pruning"), pruned)

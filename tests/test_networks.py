@@ -378,6 +378,14 @@ def test_layers_without_a_common_number_of_inputs_are_refused():
         compare_layers({}, {})
 
 
+@pytest.mark.parametrize("view", ["flatten", "channels", "pooled"])
+def test_ridge_regression_needs_no_activations_that_were_let_go(a, b, images, view):
+    found = compare_networks(a, b, images, "first", measures="ridge_r2", view=view).table
+    X, Y = (extract(network, images, ["first"])["first"] for network in (a, b))
+    right = compare(X, Y, ["ridge_r2"], view=view)["value"].item()
+    assert found["value"].item() == pytest.approx(right, abs=1e-6)
+
+
 # The page -----------------------------------------------------------------------------------------------------------
 
 

@@ -220,7 +220,7 @@ def first_density(table: pd.DataFrame, density: pd.Series, effect: str = "prunin
     farther = (
         (chosen["difference"] < -TIE).groupby([chosen[name] for name in ("measure", "layer", "view", "level")]).all()
     )
-    lasting = farther.unstack("level").sort_index(axis=1).iloc[:, ::-1].cummin(axis=1)
+    lasting = farther.unstack("level", fill_value=False).sort_index(axis=1).iloc[:, ::-1].cummin(axis=1)
     first = lasting.apply(lambda row: density[min(row.index[row])] if row.any() else np.nan, axis=1)
     return first.unstack(["layer", "view"])
 

@@ -36,8 +36,7 @@ def ridge_r2(pair: Pair, folds: int = FOLDS, penalties: tuple[float, ...] = PENA
     """
     inputs = len(pair.x.activations)
     count = min(folds, inputs)
-    order = dealt(inputs).to(pair.x.activations.device)
-    held_out = _fold_moments(pair, (order % count).repeat_interleave(pair.rows // inputs), count)
+    held_out = _fold_moments(pair, (dealt(inputs) % count).repeat_interleave(pair.rows // inputs), count)
     size, x_sum, y_sum, _, cross, own = (sum(parts) for parts in zip(*held_out, strict=True))
     errors, distances = [0.0] * len(penalties), 0.0
     for held, held_x, held_y, square, held_cross, held_own in held_out:
@@ -68,7 +67,7 @@ def _fold_moments(pair: Pair, fold: Tensor, count: int) -> list[list]:
     moments = [[0] * 6 for _ in range(count)]
     start = 0
     for x_block, y_block in _row_blocks(pair):
-        part = fold[start : start + len(x_block)]
+        part = fold[start : start + len(x_block)].to(x_block.device)
         start += len(part)
         for number in range(count):
             x, y = x_block[part == number], y_block[part == number]
