@@ -133,11 +133,14 @@ def table(
     return shown
 
 
-def verdict_counts(verdicts: pd.DataFrame, by: str) -> pd.DataFrame:
+def verdict_counts(panels: Mapping[str, pd.DataFrame], by: str = "study") -> pd.DataFrame:
     """How many measures put the first network farther : how many the second, as text, in a cell for each layer.
 
-    `verdicts`: of `analysis.effects.with_densities`, of one view, with a column `by`. Rows: that, and the density.
+    `panels`: heading → rows of `analysis.effects.with_densities` of one effect and view, as for `plots.footprint`.
+    Rows: the heading, called `by`, and the density.
     """
+    verdicts = pd.concat({heading.replace("\n", " "): told for heading, told in panels.items()}, names=[by])
+    verdicts = verdicts.reset_index(by)
     density = verdicts["density"].map(percent).rename("weights left")
     cells = verdicts["farther"].astype(str) + " : " + verdicts["nearer"].astype(str)
     return cells.groupby([verdicts[by], density, verdicts["layer"]], sort=False).first().unstack("layer", sort=False)
