@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simprune.analysis.scores import LEAST_SCALE, diagnostic, is_ok
+from simprune.analysis.scores import COPIES, DEBIASED, LEAST_SCALE, diagnostic, is_ok
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -86,9 +86,12 @@ def _sign(measure) -> int:
 def effects(runs: Mapping[str, "Results"], names: tuple[str, ...] = tuple(EFFECTS)) -> pd.DataFrame:
     """Effects of EFFECTS whose networks are among `runs`, seed by seed: negative where the first network is farther.
 
+    A measure that is a function of another (`COPIES`), or another with its bias taken out (`DEBIASED`), has none, since
+    what is counted would count twice.
     Columns: effect, seed, level, layer_index, layer, view, measure, difference (of scores), size (on the scale).
     """
-    table = positions(runs).set_index(["seed", *PLACE, "measure"])
+    table = positions(runs)
+    table = table[~table["measure"].isin([*COPIES, *DEBIASED])].set_index(["seed", *PLACE, "measure"])
     parts = []
     for name in names:
         first, second = EFFECTS[name]
