@@ -22,11 +22,12 @@ from simprune.data import DATASETS, check_dataset
 from simprune.errors import InputError, check_choice, check_list, check_number, check_path, check_whole, shown
 from simprune.experiment import PROFILES, Experiment
 from simprune.measures import MEASURES
+from simprune.provenance import computed
 from simprune.representations import VIEWS
 from simprune.results import Results, load, other_data, stored_seeds
 from simprune.retraining import RETRAINING
 from simprune.store import TABLES
-from simprune.tables import MINUS, NO_VALUE, PER_CENT, counted, duration, table
+from simprune.tables import MINUS, NO_VALUE, PER_CENT, counted, table
 
 # Set by `book.execute` where a claim that does not hold must stop the page: no parameter of it was changed.
 CLAIMS_HOLD = "SIMPRUNE_CLAIMS_HOLD"
@@ -299,12 +300,11 @@ def sources(results: Results) -> None:
     """Show how results came about, and where their tables are, as a small table."""
     experiment, made = results.experiment, results.provenance
     days = sorted({seed["start"][:10] for seed in made["seeds"].values()})
-    precision = made.get("precision", "float32")  # no record from before there was a choice
     commits = dict.fromkeys(seed["git_commit"] for seed in made["seeds"].values() if seed["git_commit"])
     folder, escaped = f"../book/results/{experiment.name}", r"\|"  # a stroke of a name is no border of a cell
     rows = {
-        "computed on": f"{made['device']}{'' if precision == 'float32' else f', trained in {precision}'}, "
-        f"{' to '.join(dict.fromkeys([days[0], days[-1]]))}, in {duration(made['duration'])}",
+        "computed": f"{computed(made['seeds'].values(), results.performance['seconds'].sum())}, "
+        f"{' to '.join(dict.fromkeys([days[0], days[-1]]))}",
         "made by": f"`{experiment.command}`",
         "data": f"{made['data']['source']}, fingerprint `{made['data']['fingerprint']}`",
         "versions": f"simprune {made['simprune']}, Python {made['python']}, "

@@ -1,12 +1,12 @@
 """The results of a folder and how each came about, for the page on provenance."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from simprune.analysis import WAYS
 from simprune.experiment import Experiment
-from simprune.store import TABLES, Store
+from simprune.store import TABLES, SeedResult, Store
 from simprune.tables import counted, duration, listed
 
 SHORT = 12  # digits of a checksum that are shown; the file beside the tables has all of them
@@ -27,21 +27,15 @@ def shipped_results(folder: Path, pages: Collection[str] = (), above: str = ".."
 
 def _section(place: Store, experiment: Experiment, linked: str, pages: Collection[str]) -> str:
     name, page = experiment.name, f"{experiment.architecture}_{experiment.dataset}"
-    made = {seed: _provenance(place, experiment, seed) for seed in experiment.seeds}
+    made = {seed: next(iter(place.read_seed(experiment, seed)), None) for seed in experiment.seeds}
     said = [f"Made by `{experiment.command}`"]
     if not _way(experiment) and page in pages:
         said.append(f"shown on [{experiment.title}]({page}.ipynb)")
     said.append(f"kept in `book/results/{name}`")
     lines = [f"### {_heading(experiment)}", f"{listed(said)}. {_versions(made)}"]
-    rows = ["| seed | computed on | SHA-256 of the tables |", "|---|---|---|"]
-    rows += [_row(place, experiment, seed, facts, f"{linked}/{name}") for seed, facts in made.items()]
+    rows = ["| seed | computed | SHA-256 of the tables |", "|---|---|---|"]
+    rows += [_row(place, experiment, seed, result, f"{linked}/{name}") for seed, result in made.items()]
     return "\n\n".join([*lines, "\n".join(rows)])
-
-
-def _provenance(place: Store, experiment: Experiment, seed: int) -> Mapping[str, Any] | None:
-    """How the tables of a seed were made; None if they are not what was written."""
-    found = place.read_seed(experiment, seed)
-    return found[0].provenance if found else None
 
 
 def _way(experiment: Experiment) -> str:
@@ -58,11 +52,12 @@ def _heading(experiment: Experiment) -> str:
     return ", ".join(filter(None, [experiment.title, f"profile {experiment.profile}", _way(experiment)]))
 
 
-def _versions(made: Mapping[int, Mapping[str, Any] | None]) -> str:
+def _versions(made: Mapping[int, SeedResult | None]) -> str:
     """With what and from which data the seeds were made, told together where it is the same."""
     groups: dict[str, list[int]] = {}
-    for seed, facts in made.items():
-        if facts is not None:
+    for seed, result in made.items():
+        if result is not None:
+            facts = result.provenance
             packages = ", ".join(f"{package} {version}" for package, version in facts["packages"].items())
             text = f"simprune {facts['simprune']}, Python {facts['python']}, {packages}; data: "
             text += f"{facts['data']['source']}, fingerprint `{facts['data']['fingerprint']}`"
@@ -75,16 +70,37 @@ def _versions(made: Mapping[int, Mapping[str, Any] | None]) -> str:
     )
 
 
-def _row(place: Store, experiment: Experiment, seed: int, facts: Mapping[str, Any] | None, linked: str) -> str:
+def _row(place: Store, experiment: Experiment, seed: int, result: SeedResult | None, linked: str) -> str:
     records = listed(
         f"[{file}]({linked}/seed-{seed}/{file})"
         for file in ("provenance.json", "diagnostics.json")
         if (place.directory(experiment) / f"seed-{seed}" / file).is_file()
     )
-    if facts is None:
+    if result is None:
         return f"| {seed} | the files are not what was written | see {records} |"
+    facts = result.provenance
     threads = f", {counted(facts['threads'], 'thread')}" if facts.get("threads") else ""
     commit = f", at commit `{facts['git_commit'][:SHORT]}`" if facts["git_commit"] else ""
-    where = f"{facts['device']}{threads}, {facts['start'][:10]}, in {duration(facts['duration'])}{commit}"
+    where = f"{computed([facts], result.performance['seconds'].sum())}{threads}, {facts['start'][:10]}{commit}"
     sums = ", ".join(f"{table} `{facts['sha256'][table][:SHORT]}`" for table in TABLES)
     return f"| {seed} | {where} | {sums}; in full: {records} |"
+
+
+def computed(records: Iterable[Mapping[str, Any]], training: float) -> str:
+    """On what the networks of some seeds were trained and on what compared, and for how long, in words.
+
+    `records`: the provenance of each seed; `training`: seconds of the training of all networks. A record without a
+    processor of each level is of networks trained where they were compared. One without the seconds of the comparison
+    has those of its last call, which are the comparison's where all networks were trained elsewhere.
+    """
+    trained, compared, seconds = {}, {}, []
+    for record in records:
+        here, levels = record["device"], [one for one in record.get("levels", ()) if one["precision"]]
+        levels = levels or [{"precision": record.get("precision") or "float32"}]
+        places = [(level.get("processor") or here, level["precision"]) for level in levels]
+        trained |= dict.fromkeys(f"{on}{'' if how == 'float32' else f' ({how})'}" for on, how in places)
+        compared[here] = None
+        elsewhere = here not in dict(places)
+        seconds.append(record.get("comparison", record["duration"] if elsewhere else None))
+    took = "" if None in seconds else f" in {duration(sum(seconds))}"
+    return f"trained on {listed(trained)} in {duration(training)}, compared on {listed(compared)}{took}"

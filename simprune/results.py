@@ -36,7 +36,8 @@ class Results:
         similarity: one row per score: seed, level, density, layer, layer_index, reference, view, measure, value,
             status, note
         sparsity: one row per seed, level and prunable layer: seed, level, layer, weights, kept, density
-        provenance: experiment, versions, git commit, device, data fingerprint, start, duration (seconds), by seed too
+        provenance: experiment, versions, git commit, device, data fingerprint, start, duration (seconds of training and
+            comparison), by seed too
         directory: where the tables are stored
         diagnostics: name -> table: those of `diagnostics.TABLES` that are stored, of the seeds that have them, with a
             leading column seed

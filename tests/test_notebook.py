@@ -12,6 +12,7 @@ from simprune.experiment import Experiment
 from simprune.notebook import ClaimError, claim, say
 from simprune.results import load
 from simprune.store import SHIPPED, Store
+from simprune.tables import duration
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 STUDY = {"architecture": "lenet5", "dataset": "mnist", "profile": "paper", "measures": ["nbs"], "views": ["flatten"]}
@@ -106,11 +107,16 @@ def test_a_page_computes_what_it_is_asked_to(tmp_path, shown):
 def test_a_page_says_how_its_results_came_about_and_where_their_tables_are(shown, tmp_path):
     results = notebook.study(**STUDY)
     made = results.provenance
-    made["precision"], made["seeds"][0]["start"] = "bfloat16 and float32", "2025-01-01T10:00:00+00:00"
+    made["seeds"][0]["start"] = "2025-01-01T10:00:00+00:00"
+    made["seeds"][0]["levels"] = [{"precision": "bfloat16", "processor": "a GPU"}]
     notebook.sources(results)
     rows = dict(re.findall(r"^\| ([^|]+) \| (.*) \|$", shown[-1], flags=re.MULTILINE))
     assert rows["study"] == "LeNet-5 on MNIST, profile paper" and results.experiment.command in rows["made by"]
-    assert "trained in bfloat16 and float32, 2025-01-01 to " in rows["computed on"]
+    trained = duration(results.performance["seconds"].sum())
+    assert (
+        f"trained on a GPU (bfloat16) and cpu (x86_64) in {trained}, compared on cpu (x86_64), 2025-"
+        in rows["computed"]
+    )
     for link in re.findall(r"\]\(([^)]+)\)", rows["tables"]):
         assert (CHECKOUT / "notebooks" / link).resolve().is_file()
     made["data"]["source"] = "folder a|b"

@@ -6,7 +6,7 @@ import pytest
 import synthetic
 
 from simprune.experiment import Experiment
-from simprune.provenance import shipped_results
+from simprune.provenance import computed, shipped_results
 from simprune.store import SHIPPED, TABLES, SeedResult, Store
 
 STUDY = Experiment("lenet5", "fashion_mnist_mini")
@@ -51,6 +51,27 @@ def test_a_row_has_the_device_the_time_the_commit_and_the_checksums(folder):
         assert f"{table} `{made['sha256'][table][:12]}`" in row
     # Told once for both seeds.
     assert text.count(f"fingerprint `{made['data']['fingerprint']}`") == 1
+
+
+GPU = {"precision": "bfloat16", "processor": "a GPU"}
+CPU = {"precision": "float32", "processor": "a CPU"}
+
+
+@pytest.mark.parametrize(
+    "record, said",
+    [
+        ({}, "trained on a CPU in 300 s, compared on a CPU"),  # from before there was a choice of precision
+        ({"precision": "bfloat16"}, "trained on a CPU (bfloat16) in 300 s, compared on a CPU"),
+        ({"levels": [{"precision": "float32"}] * 2}, "trained on a CPU in 300 s, compared on a CPU"),
+        ({"levels": [GPU, GPU]}, "trained on a GPU (bfloat16) in 300 s, compared on a CPU in 100 s"),
+        ({"levels": [GPU, CPU]}, "trained on a GPU (bfloat16) and a CPU in 300 s, compared on a CPU"),
+        # Pruned without retraining: only the dense network was trained.
+        ({"levels": [GPU, dict.fromkeys(GPU)]}, "trained on a GPU (bfloat16) in 300 s, compared on a CPU in 100 s"),
+        ({"levels": [CPU], "comparison": 60}, "trained on a CPU in 300 s, compared on a CPU in 60 s"),
+    ],
+)
+def test_where_networks_were_trained_and_where_compared_are_told_apart(record, said):
+    assert computed([{"device": "a CPU", "duration": 100, **record}], 300).replace("5.0 min", "300 s") == said
 
 
 def test_links_lead_to_the_records(folder):
