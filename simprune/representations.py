@@ -344,16 +344,18 @@ def decompose(activations: Tensor, view: str = "flatten", seed: int = 0) -> Repr
     activations = tokens_as_maps(activations) if activations.ndim == 3 else activations
     if activations.ndim == 4 and view not in ("flatten", "channels"):
         activations = view_matrix(activations, view)
-    if activations.ndim == 4 and view == "channels":
+    if view == "channels" and positions(activations) > 1:
         rows, columns = len(activations) * positions(activations), activations.shape[1]
         if rows > max(DRAWN_POSITIONS, columns):
             return _decompose_streamed(activations, seed)
-        return _decompose_matrix(activations, view_matrix(activations, view), view, seed)
-    return _decompose_matrix(activations, activations, view, seed)
+        return _decompose_matrix(activations, view_matrix(activations, view), view, seed, DRAWN_POSITIONS)
+    if view == "channels":
+        activations = activations.flatten(1)  # a row is an input
+    return _decompose_matrix(activations, activations, view, seed, DRAWN_INPUTS)
 
 
-def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int) -> Representation:
-    """Decompose a matrix given as n x p, or as n x c x h x w to be flattened."""
+def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int, most: int) -> Representation:
+    """Decompose a matrix given as n x p, or as n x c x h x w to be flattened; of more rows, `most` are drawn."""
     rows, columns = len(matrix), math.prod(matrix.shape[1:])
     low, high = matrix.amin(0).double(), matrix.amax(0).double()
     scale, alive = _scale(low, high), (low != high).flatten()
@@ -363,9 +365,9 @@ def _decompose_matrix(activations: Tensor, matrix: Tensor, view: str, seed: int)
     else:
         parts = _decompose_narrow(matrix, scale, alive)
     drawn = None
-    if rows > DRAWN_INPUTS:
-        chosen = matrix[_draw(rows, DRAWN_INPUTS, seed).to(matrix.device)]
-        drawn = _decompose_matrix(chosen, chosen, "flatten", seed)
+    if rows > most:
+        chosen = matrix[_draw(rows, most, seed).to(matrix.device)]
+        drawn = _decompose_matrix(chosen, chosen, "flatten", seed, most)
     return Representation(
         view=view,
         activations=activations,
@@ -490,7 +492,7 @@ def _decompose_streamed(activations: Tensor, seed: int) -> Representation:
         scale=scale,
         covariance=sum(block.T @ block for block in _centred_rows(activations, scale, centre)),
         centre=centre,
-        drawn=_decompose_matrix(drawn, drawn, "flatten", seed),
+        drawn=_decompose_matrix(drawn, drawn, "flatten", seed, DRAWN_POSITIONS),
     )
 
 

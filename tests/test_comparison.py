@@ -1,4 +1,5 @@
 import gc
+import itertools
 import math
 import weakref
 
@@ -60,6 +61,19 @@ def test_rows_are_drawn_by_the_seed_alone():
         "mutual_knn",
         "second_order_cosine",
     }
+
+
+@pytest.mark.parametrize(
+    "shapes", [[(60, 3), (60, 3, 1, 1), (60, 70), (60, 70, 1, 1)], [(30, 3, 2, 1), (30, 70, 2, 1)]]
+)
+def test_two_sides_of_any_shapes_take_the_same_rows(monkeypatch, shapes):
+    monkeypatch.setattr("simprune.representations.DRAWN_POSITIONS", 50)
+    for first, second in itertools.product(shapes, shapes):
+        table = compare(random(*first), random(*second, seed=1), view="channels")
+        assert table.loc["rsa", "note"].count("on 50 of 60 rows") == (len(shapes) == 2)
+        if len(shapes) == 4:
+            expected = compare(random(*first).flatten(1), random(*second, seed=1).flatten(1))
+            pd.testing.assert_frame_equal(table, expected)
 
 
 def test_the_global_random_state_is_left_alone(untouched_random_state):
