@@ -118,7 +118,9 @@ def test_a_browser_that_prints_nothing_is_named(book, monkeypatch):
         making.pdf(book)
 
 
-def test_a_page_of_another_theme_is_named(book):
+def test_a_page_of_another_theme_is_named(book, monkeypatch):
+    monkeypatch.setattr(making, "browser", lambda: "/bin/false")
+
     path = book / "_build" / "html" / "book" / "index.html"
     path.write_text(path.read_text().replace("<article", "<div").replace("</article>", "</div>"))
     with pytest.raises(PublishingError, match="the page book/index has no article"):
