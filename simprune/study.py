@@ -60,7 +60,12 @@ def run(
         raise InputError(f"experiment: {shown(experiment)} is not an Experiment; make one with simprune.Experiment(…)")
     wanted = _wanted(diagnostics)
     study = _Study(experiment, data, Store(store), _device(device), resume, download, Progress(progress))
-    held = {seed: _seed_result(study, seed) for seed in experiment.seeds}
+    stored = {seed: _complete(study, seed)[0] for seed in experiment.seeds}
+    for seed, result in stored.items():
+        if result is not None and _missing(wanted, _stored_diagnostics(study, seed, result, wanted)):
+            study.store.prepare(experiment, seed)
+            _checksums(_Run(study, experiment, seed), result)
+    held = {seed: _seed_result(study, seed, result) for seed, result in stored.items()}
     tables = {seed: _diagnose(study, seed, result, wanted) for seed, result in held.items()}
     return joined(experiment, held, tables, scores(experiment))
 
@@ -148,10 +153,9 @@ def _check(study: _Study) -> None:
 # One seed -----------------------------------------------------------------------------------------------------------
 
 
-def _seed_result(study: _Study, seed: int) -> SeedResult:
-    """The results of one seed, stored or computed."""
+def _seed_result(study: _Study, seed: int, result: SeedResult | None) -> SeedResult:
+    """The results of one seed: those that are stored, or computed where there are none."""
     experiment, store = study.experiment, study.store
-    result, _ = _complete(study, seed)
     if result is not None:
         if result.directory == store.directory(experiment):
             store.mend_description(experiment, result, study.warn)
@@ -500,17 +504,12 @@ def _compare(networks: _Run, facts: list[Facts], wanted: set[tuple[str, str, str
 
 def _diagnose(study: _Study, seed: int, result: SeedResult, wanted: list[str]) -> dict[str, pd.DataFrame]:
     """The stored diagnostics of the networks of a result, and those wanted; each of these is stored when it is done."""
-
-    def stored(mend: Say | None = None) -> dict[str, pd.DataFrame]:
-        found = study.store.read_diagnostics(study.experiment, seed, result.networks, mend)
-        return {name: table for name, table in found.items() if study.resume or name not in wanted}
-
-    found = stored()
-    if all(name in found for name in wanted):
+    found = _stored_diagnostics(study, seed, result, wanted)
+    if not _missing(wanted, found):
         return found
     with study.store.writing(study.experiment, seed, study.warn):
-        found = stored(study.warn)
-        missing = [name for name in wanted if name not in found]
+        found = _stored_diagnostics(study, seed, result, wanted, study.warn)
+        missing = _missing(wanted, found)
         networks = _probed(study, seed, result)
         density = result.performance.set_index("level")["density"]
         with study.progress.steps(f"seed {seed}: diagnostics", len(missing)) as bar:
@@ -530,23 +529,45 @@ def _diagnose(study: _Study, seed: int, result: SeedResult, wanted: list[str]) -
     return found
 
 
-def _probed(study: _Study, seed: int, result: SeedResult) -> diagnostic_tables.ProbedRun:
-    """The stored networks that gave a result, for diagnostics; the sibling is trained if it is not there.
+def _stored_diagnostics(
+    study: _Study, seed: int, result: SeedResult, wanted: list[str], mend: Say | None = None
+) -> dict[str, pd.DataFrame]:
+    """The stored diagnostics of the networks of a result, but for those that are to be computed afresh."""
+    found = study.store.read_diagnostics(study.experiment, seed, result.networks, mend)
+    return {name: table for name, table in found.items() if study.resume or name not in wanted}
+
+
+def _missing(wanted: list[str], found: Collection[str]) -> list[str]:
+    return [name for name in wanted if name not in found]
+
+
+def _checksums(networks: _Run, result: SeedResult) -> list[str]:
+    """The checksums of the stored networks that gave a result, by level.
 
     Raises `InputError` if they are not there, or if those that are there gave other results.
     """
-    networks = _Run(study, study.experiment, seed)
-    found = [networks.read(level) for level in range(study.experiment.levels + 1)]
-    if None in found or networks_checksum(_performance(seed, [level.facts for level in found])) != result.networks:
+    found = [networks.read(level) for level in range(networks.experiment.levels + 1)]
+    facts = [] if None in found else [level.facts for level in found]
+    if not facts or networks_checksum(_performance(networks.seed, facts)) != result.networks:
         raise InputError(
-            f"diagnostics: the networks of seed {seed} are not in the store {str(study.store.root)!r}; "
-            f"with resume=False (--no-resume) they are trained again"
+            f"diagnostics: the networks of seed {networks.seed} are not in the store "
+            f"{str(networks.study.store.root)!r}; with resume=False (--no-resume) they are trained again"
         )
+    return [level["sha256"] for level in facts]
+
+
+def _probed(study: _Study, seed: int, result: SeedResult) -> diagnostic_tables.ProbedRun:
+    """The stored networks that gave a result, for diagnostics; the sibling is trained if it is not there.
+
+    Raises `InputError` if they are not there; one that is replaced later raises `RuntimeError` when it is used.
+    """
+    networks = _Run(study, study.experiment, seed)
+    checksums = _checksums(networks, result)
     sibling = networks.sibling().to(study.device)
     inputs, labels = study.probes
     return diagnostic_tables.ProbedRun(
         levels=study.experiment.levels,
-        network=lambda level: networks.network(level).to(study.device),
+        network=lambda level: networks.network(level, checksums[level]).to(study.device),
         sibling=lambda: sibling,
         inputs=inputs,
         labels=labels,

@@ -636,6 +636,35 @@ def test_diagnostics_without_the_networks_are_refused(tmp_path, computed):
     assert not computed
 
 
+def test_diagnostics_that_can_not_be_made_are_refused_before_another_seed_is_trained(
+    tmp_path, computed, trainings, monkeypatch
+):
+    def unwritable(*_):
+        raise InputError("store: it can't be written")
+
+    run(PROBED, store=tmp_path)
+    del trainings[:]
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="store: it can't be written"):
+        patch.setattr(Store, "prepare", unwritable)
+        run(PROBED, store=tmp_path, diagnostics=True)
+    for file in (tmp_path / ".networks").rglob("level-01.json"):
+        file.unlink()
+    with pytest.raises(InputError, match="diagnostics: the networks of seed 0 are not in the store"):
+        run(PROBED.replace(seeds=(0, 1)), store=tmp_path, diagnostics=True)
+    assert not trainings and not computed
+
+
+def test_a_network_that_is_replaced_while_diagnostics_are_made_is_not_used(tmp_path, computed, monkeypatch):
+    def replacing(networks):
+        change_network(PROBED, tmp_path, 1)
+        return networks.network(1)
+
+    run(PROBED, store=tmp_path)
+    monkeypatch.setitem(diagnostics.TABLES, "samples", replacing)
+    with pytest.raises(RuntimeError, match="level 1, was changed in the store by another process"):
+        run(PROBED, store=tmp_path, diagnostics=True)
+
+
 def test_progress_of_diagnostics_is_a_line_per_table(tmp_path, computed, capsys):
     simprune.run(PROBED, store=tmp_path, device="cpu", diagnostics=True)
     said = capsys.readouterr().err
