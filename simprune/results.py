@@ -115,8 +115,9 @@ def shipped() -> dict[str, Results]:
 
 
 def scores(experiment: Experiment) -> set[Score]:
-    """The (reference, view, measure) triples that an experiment asks for."""
-    return RunComparison.scores(experiment.references, experiment.views, experiment.measures)
+    """The (reference, view, measure) triples that an experiment asks for; a dense network alone has none before it."""
+    references = [name for name in experiment.references if experiment.levels or name != "previous"]
+    return RunComparison.scores(references, experiment.views, experiment.measures)
 
 
 def _described(folder: str | PathLike, place: Store) -> tuple[Experiment, Store]:

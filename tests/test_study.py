@@ -170,6 +170,14 @@ def test_more_measures_views_and_references_train_nothing_and_leave_the_scores_t
     assert (stored.measures, stored.views) == (FIRST_MEASURES, ("flatten", "pooled"))
 
 
+def test_a_dense_network_alone_has_none_before_it_and_is_read_again(tmp_path, capsys):
+    dense = PLAIN.replace(levels=0, references=("dense", "previous"))
+    first = run(dense, store=tmp_path)
+    assert set(first.similarity["reference"]) == {"dense"}
+    simprune.run(dense, store=tmp_path, device="cpu")
+    assert f"seed 0: read from {first.directory}" in capsys.readouterr().err
+
+
 def test_siblings_are_the_dense_networks_of_the_next_seed_trained_once(tmp_path, trainings):
     experiment = SMALL.replace(references=("sibling", "untrained"), measures=("linear_cka",))
     results = run(experiment, store=tmp_path)
