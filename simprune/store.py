@@ -202,9 +202,9 @@ class Store:
         """Write `experiment.json` of a result again where it is not as it was written; the tables do without it."""
         file = self.directory(experiment) / "experiment.json"
         try:
-            if Experiment.from_json(file.read_text()).key == experiment.key:
+            if Experiment(**_with_known_scores(_read_json(file))).key == experiment.key:
                 return
-        except (OSError, ValueError):  # not there, not an experiment
+        except (ValueError, TypeError, KeyError):  # not there, not an experiment
             pass
         try:
             if file.exists():

@@ -103,6 +103,15 @@ def test_a_damaged_description_of_a_result_is_named_and_written_again(content, s
     assert equal(run(stored), undisturbed) and not capsys.readouterr().err
 
 
+def test_a_description_with_a_measure_that_is_not_registered_here_is_left_as_it_is(stored, undisturbed, capsys):
+    file = stored / undisturbed.directory.name / "experiment.json"
+    described = json.loads(file.read_text())
+    file.write_text(json.dumps({**described, "measures": [*described["measures"], "my_own"]}))
+    before = file.read_bytes()
+    assert equal(run(stored), undisturbed)
+    assert file.read_bytes() == before and not capsys.readouterr().err
+
+
 def test_files_that_a_killed_run_left_half_written_are_removed(stored, undisturbed):
     left = [file.with_name(f".{file.name}{store_module.TEMPORARY}abc") for file in stored.rglob("*.pt")]
     left.append(stored / f".store.json{store_module.TEMPORARY}x")
