@@ -66,8 +66,8 @@ def run(
     scope: Annotated[str, typer.Option(help="global or layerwise.")] = "global",
     retraining: Annotated[str, typer.Option(help="What follows pruning; see simprune list.")] = "lr_rewind",
     rewind_step: Annotated[int | None, typer.Option(help="Step that weight_rewind goes back to.")] = None,
-    one_shot: Annotated[bool, typer.Option("--one-shot", help="Each level prunes the dense network at once.")] = False,
-    keep_output: Annotated[bool, typer.Option("--keep-output", help="Leave the output layer whole.")] = False,
+    one_shot: Annotated[bool, typer.Option(help="Each level prunes the dense network at once.")] = False,
+    keep_output: Annotated[bool, typer.Option(help="Leave the output layer whole.")] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images, dense.")] = None,
     retraining_epochs: Annotated[
         int | None, typer.Option(help="Those at each level (laptop, overnight: half as many).")

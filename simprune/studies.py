@@ -58,7 +58,8 @@ class Study:
         for field, text in self.fields:
             if field not in ("architecture", "dataset"):
                 option = "--" + field.replace("_", "-")
-                options += [option] if text == "True" else [option, text]
+                flag = {"True": option, "False": option.replace("--", "--no-", 1)}.get(text)
+                options += [flag] if flag else [option, text]
         return [self["architecture"], self["dataset"], *options]
 
 

@@ -166,11 +166,21 @@ def test_controls_are_those_of_the_run_that_gave_the_masks():
     assert set(notebook.controls(load(pruned.replace(retraining="held")))) == {"twin"}
 
 
-def test_the_studies_of_the_book_are_those_that_are_stored(tmp_path):
+class Row:
+    """A row of the table of studies."""
+
+    def __init__(self, **fields):
+        self.experiment = Experiment("lenet5", "mnist", **fields)
+
+
+def test_the_studies_of_the_book_are_those_that_are_stored(tmp_path, monkeypatch):
     found = notebook.studies(store=tmp_path)
     assert {"LeNet-5 on Fashion-MNIST", "LeNet-5 on MNIST"} <= set(found)
     assert all(results.experiment.criterion == "magnitude" for results in found.values())
     assert list(notebook.studies([["lenet5", "mnist", "paper"], ["resnet18", "svhn", "quick"]])) == ["LeNet-5 on MNIST"]
+    monkeypatch.setattr(notebook.study_table, "read", lambda: [Row(rate=0.123), Row(profile="paper")])
+    with pytest.raises(InputError, match="studies: none"):
+        notebook.studies(store=tmp_path)  # the first row is the study, though the second is stored
     with pytest.raises(InputError, match="studies: none"):
         notebook.studies([["resnet18", "svhn", "quick"]])
 

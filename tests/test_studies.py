@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from simprune import studies
+from simprune.cli import app
 from simprune.cli import run as run_command
 from simprune.errors import InputError
 
@@ -40,12 +42,16 @@ def test_an_empty_cell_is_as_in_the_profile_and_others_have_the_type_of_their_fi
 def test_the_arguments_of_a_study_are_those_of_the_command(tmp_path):
     import inspect
 
-    heading = "architecture,dataset,profile,seeds,levels,one_shot,retraining"
-    [study] = studies.read(table(tmp_path, "lenet5,mnist,quick,0 1,2,True,none", heading=heading))
+    heading = "architecture,dataset,profile,seeds,levels,one_shot,keep_output,nesterov,retraining"
+    [study] = studies.read(table(tmp_path, "lenet5,mnist,quick,0 1,2,True,False,False,none", heading=heading))
     arguments = study.arguments([1])
     assert arguments[:4] == ["lenet5", "mnist", "--seeds", "1"]
-    assert arguments[4:] == ["--profile", "quick", "--levels", "2", "--one-shot", "--retraining", "none"]
-    options = {argument[2:].replace("-", "_") for argument in arguments if argument.startswith("--")}
+    assert arguments[4:8] == ["--profile", "quick", "--levels", "2"]
+    assert arguments[8:] == ["--one-shot", "--no-keep-output", "--no-nesterov", "--retraining", "none"]
+    typer.main.get_command(app).commands["run"].make_context("run", arguments)  # raises for options that there are not
+    options = {
+        argument[2:].removeprefix("no-").replace("-", "_") for argument in arguments if argument.startswith("--")
+    }
     assert options <= set(inspect.signature(run_command).parameters)
 
 
