@@ -23,7 +23,7 @@ from simprune.measures.core import Measure, Pair, Score
 from simprune.measures.released import linear_kernel, released_cka
 from simprune.measures.spectral import spectral_values
 from simprune.representations import VIEWS, Representation, extract
-from simprune.training import evaluate
+from simprune.training import dropout_seeded, evaluate
 
 # Raise it when a change of the code changes the numbers or the layout of a table: older ones are then not used.
 DIAGNOSTICS_SCHEMA = 2
@@ -493,8 +493,9 @@ def line(
 
 @torch.no_grad()
 def renormalise(network: nn.Module, images: Tensor, dataset: Dataset, batch_size: int = 500) -> None:
-    """Estimate the statistics of a network's batch norm on images (n × c × h × w, uint8), in place."""
-    update_bn((normalise(batch, dataset.mean, dataset.std) for batch in images.split(batch_size)), network)
+    """Estimate the statistics of batch norm on images (n × c × h × w, uint8), in place; what dropout drops is seeded."""
+    with dropout_seeded(0, images.device):
+        update_bn((normalise(batch, dataset.mean, dataset.std) for batch in images.split(batch_size)), network)
 
 
 TABLES: dict[str, Callable[[ProbedRun], pd.DataFrame]] = {

@@ -125,7 +125,7 @@ def fastest_arithmetic(network: nn.Module, shape: tuple[int, ...], device: torch
         before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         pixels = torch.zeros(TRIAL_IMAGES, *shape, device=device)
         seconds: dict[Arithmetic, float] = {}
-        with _dropout_seeded(0, device):
+        with dropout_seeded(0, device):
             for arithmetic in (PLAIN, Arithmetic(False, True), Arithmetic(True, True), Arithmetic(True, False)):
                 best, took = min(seconds.values(), default=float("inf")), []
                 while len(took) < TRIAL_ROUNDS and (not took or took[-1] <= 2 * best):
@@ -177,7 +177,7 @@ class _Recorded:
         device = self._pixels.device
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
-        with _dropout_seeded(0, device), torch.cuda.stream(stream):
+        with dropout_seeded(0, device), torch.cuda.stream(stream):
             with torch.no_grad():  # lets go of masked weights whose gradients would be computed in another stream
                 _loss(network, self._pixels, self._labels, arithmetic)
             for _ in range(3):  # libraries choose their kernels and take their memory before a recording
@@ -290,7 +290,7 @@ def train(
         first = max(0, first_step - epoch * per_epoch)
         last = min(per_epoch, last_step - epoch * per_epoch)
         loss = None
-        with _dropout_seeded(derived_seed(augmentation_seed, "dropout", epoch), images.device):
+        with dropout_seeded(derived_seed(augmentation_seed, "dropout", epoch), images.device):
             for batch in order[first * recipe.batch_size : last * recipe.batch_size].split(recipe.batch_size):
                 pixels = augment(images[batch], recipe.augmentation, augmentation_generator)
                 pixels = normalise(pixels, dataset.mean, dataset.std)
@@ -323,7 +323,7 @@ def train(
 
 
 @contextmanager
-def _dropout_seeded(seed: int, device: torch.device) -> Iterator[None]:
+def dropout_seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Draw from the global generators as if they had been seeded, and leave them as they were."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

@@ -418,6 +418,14 @@ def test_statistics_of_batch_norm_are_estimated_anew_on_the_line():
     assert torch.allclose(network[2].running_mean, expected, atol=1e-5) and network[2].momentum == 0.1
 
 
+def test_dropout_leaves_the_statistics_of_batch_norm_reproducible():
+    network, found = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(16, 4), nn.BatchNorm1d(4)), []
+    for _ in range(2):
+        diagnostics.renormalise(network, lit().train_images, lit())
+        found.append(network[3].running_mean.clone())
+    assert torch.equal(*found)
+
+
 # What has no score --------------------------------------------------------------------------------------------------
 
 
