@@ -266,10 +266,10 @@ def studies(which: Iterable[Sequence] | None = None, *, store: str | PathLike | 
     as its first row has it. Raises `InputError` where none is stored.
     """
     if which is None:
-        first = {
-            experiment.title: experiment for row in reversed(study_table.read()) for experiment in [row.experiment]
-        }
-        wanted = first.values()
+        first: dict[str, Experiment] = {}
+        for row in study_table.read():
+            first.setdefault(row.experiment.title, row.experiment)
+        wanted = list(first.values())
     else:
         wanted = [Experiment(architecture, dataset, profile=profile) for architecture, dataset, profile in which]
     found: dict[str, Results] = {}
