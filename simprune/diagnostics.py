@@ -493,7 +493,7 @@ def line(
 
 @torch.no_grad()
 def renormalise(network: nn.Module, images: Tensor, dataset: Dataset, batch_size: int = 500) -> None:
-    """Estimate the statistics of batch norm on images (n × c × h × w, uint8), in place; what dropout drops is seeded."""
+    """Estimate the statistics of batch norm on images (n × c × h × w, uint8), in place; dropout is seeded."""
     with dropout_seeded(0, images.device):
         update_bn((normalise(batch, dataset.mean, dataset.std) for batch in images.split(batch_size)), network)
 
