@@ -1,4 +1,4 @@
-"""The command line: `simprune run | list | compare | book`.
+"""The command line: `simprune run | list | compare | book | page | student`.
 
 Exit status: 0 done, 1 the run failed, 2 the arguments were wrong, 130 interrupted.
 """
@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from simprune.errors import InputError, check_path, shown
+from simprune.errors import InputError, check_list, check_path, shown
 
 FAILED, WRONG_ARGUMENTS, INTERRUPTED = 1, 2, 130
 
@@ -34,7 +34,8 @@ console = Console(highlight=False, soft_wrap=True, width=1000)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Store = Annotated[
-    Path | None, typer.Option(help="Where results are kept (default: SIMPRUNE_STORE or the cache folder).")
+    str | None,
+    typer.Option(help="Where results are kept (default: SIMPRUNE_STORE or the cache folder).", metavar="PATH"),
 ]
 Root = Annotated[Path, typer.Option(help="The project's folder, with _config.yml in it.")]
 
@@ -119,7 +120,8 @@ def run(
         resume=resume,
         progress=progress,
         download=download,
-        diagnostics=diagnostics == "all" or (_listed(diagnostics) or ()),
+        diagnostics=diagnostics is not None
+        and (diagnostics == "all" or check_list("diagnostics", _listed(diagnostics))),
     )
     console.print(_performance_table(results.performance))
     if results.experiment.levels:
@@ -242,7 +244,7 @@ def compare(
         from simprune.networks import DEBIASED, compare_layers
 
         arrays, names = (_arrays("X", x), _arrays("Y", y)), (x.resolve().name, y.resolve().name)
-        layers = compare_layers(*arrays, chosen or (DEBIASED,), view, names=names, seed=seed)
+        layers = compare_layers(*arrays, (DEBIASED,) if chosen is None else chosen, view, names=names, seed=seed)
         scores, draw = layers.table, layers.plot
         shown_as = [f"{measure}\n{layers.matrix(measure).to_string()}" for measure in dict.fromkeys(scores["measure"])]
     else:
@@ -352,6 +354,8 @@ def page(
     """Make the page of a study from the template and enter it in the book; without a study, renew all such pages."""
     from simprune import pages
 
+    if profile is not None and dataset is None:
+        raise InputError(f"profile: {shown(profile)} goes with an architecture and a dataset, or not at all")
     if study is None:
         changed = pages.renew(root)
     else:

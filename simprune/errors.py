@@ -28,6 +28,8 @@ def shown(value: object) -> str:
 
 def check_path(field: str, value: object) -> Path:
     """Return `value` as a path, ~ being a home; raise `InputError` if it can't be one. Nothing need be there."""
+    if value == "":
+        raise InputError(f"{field}: '' is not a path")
     try:
         path = Path(value).expanduser()
         os.stat(path)

@@ -21,7 +21,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from simprune.activations import Layer, Probe, Selection, batches, count_of, in_order, joined_batches
 from simprune.comparison import chosen_measures, decomposed_views, pair_scores
-from simprune.errors import InputError, check_choice, check_list, shown
+from simprune.errors import InputError, check_choice, check_list, check_whole, shown
 from simprune.measures import Measure, MinibatchCKA, Score
 from simprune.measures.core import FEWEST_INPUTS, noted, score_of, undefined
 from simprune.measures.moments import Moments, moments_pair
@@ -265,7 +265,8 @@ class _LayerPairs:
         everything: bool = False,
     ):
         self.sides, self.same = (first, second), first is second
-        self.measures, self.view, self.names, self.seed, self.count = measures, view, names, seed, count
+        self.measures, self.view, self.names, self.count = measures, view, names, count
+        self.seed = check_whole("seed", seed, 0, 2**63 - 1, "allowed")
         self._check_count(count)
         self.meetings: Pairs = {}
         self.problems: dict[tuple[int, int], str] = {}
