@@ -203,9 +203,17 @@ def _compute(study: _Study, seed: int, stored: list[SeedResult]) -> SeedResult:
     clock = time.perf_counter()
     performance = _performance(seed, facts)
     mine = [result for result in stored if result.directory == study.store.directory(experiment)]
-    # Scores of networks that are the very ones of the stored table are added to it; others replace it.
+    # Scores of networks, the sibling among them, that are the very ones of the stored table are added to it; others
+    # replace it. Older records do not say which sibling it was.
     kept = mine[0] if mine and mine[0].networks == networks_checksum(performance) else None
-    similarity = _compare(networks, facts, wanted - kept.scores() if kept else wanted)
+    missing = wanted - kept.scores() if kept else wanted
+    references = dict(kept.provenance.get("references", {})) if kept else {}
+    if any(reference == "sibling" for reference, _, _ in missing):
+        sibling = networks.sibling_facts()["sha256"]
+        if references.get("sibling", sibling) != sibling:
+            kept, missing = None, wanted
+        references["sibling"] = sibling
+    similarity = _compare(networks, facts, missing)
     similarity.insert(0, "seed", seed)
     similarity.insert(2, "density", similarity["level"].map(performance.set_index("level")["density"]))
     if kept:
@@ -220,6 +228,7 @@ def _compute(study: _Study, seed: int, stored: list[SeedResult]) -> SeedResult:
         **_circumstances(study),
         "precision": " and ".join(dict.fromkeys(level["precision"] for level in trained if level["precision"])),
         "levels": trained,
+        "references": references,
         "data": {"fingerprint": study.dataset.fingerprint, "source": study.dataset.source},
         "start": start.isoformat(timespec="seconds"),
         "comparison": round(comparison, 2),
@@ -454,11 +463,18 @@ class _Run:
         )
         return network.state_dict()
 
+    @cached_property
+    def _next(self) -> "_Run":
+        return _Run(self.study, self.experiment, self.seed + 1)
+
+    def sibling_facts(self) -> Facts:
+        """What is known of the dense network of the next seed, trained if it is not there."""
+        (facts,) = self._next.make(0)
+        return facts
+
     def sibling(self) -> nn.Module:
         """The dense network of the next seed, trained if it is not there."""
-        other = _Run(self.study, self.experiment, self.seed + 1)
-        (facts,) = other.make(0)
-        return other.network(0, facts["sha256"])
+        return self._next.network(0, self.sibling_facts()["sha256"])
 
 
 # Comparing ----------------------------------------------------------------------------------------------------------

@@ -189,6 +189,21 @@ def test_siblings_are_the_dense_networks_of_the_next_seed_trained_once(tmp_path,
     assert scores["untrained"].between(0.05, 0.99999).all()
 
 
+def test_scores_with_another_sibling_are_not_added_to_those_of_the_one_before(tmp_path):
+    one = PLAIN.replace(references=("dense", "sibling"))
+    both = one.replace(measures=("linear_cka", "nbs"))
+    first = run(one, store=tmp_path)
+    assert set(first.provenance["references"]) == {"sibling"}
+    run(one.replace(views=("pooled",)), store=tmp_path)
+    assert len(Store(tmp_path).read_seed(one, 0)[0].scores()) == 4  # added to the others
+    change_network(PLAIN.replace(seeds=(1,)), tmp_path, 0)
+    again = run(both, store=tmp_path)
+    assert again.provenance["references"] != first.provenance["references"]
+    same = "reference == 'sibling' and measure == 'linear_cka'"
+    assert not np.allclose(*(results.similarity.query(same)["value"] for results in (first, again)), atol=1e-12)
+    assert len(Store(tmp_path).read_seed(one, 0)[0].scores()) == 4  # those of the other sibling are gone
+
+
 def test_seeds_are_added_and_merged_by_being_there(small, trainings):
     results, store = small
     both = run(SMALL.replace(seeds=(0, 5)), store=store)
@@ -465,9 +480,10 @@ def change_network(experiment, store, level):
     """Put another network in the place of one that is stored, as a run on another machine might."""
     place = Store(store)
     fingerprint = datasets.load(experiment.dataset).fingerprint
-    checkpoint = place.read_network(experiment, 0, level, fingerprint)
+    (seed,) = experiment.seeds
+    checkpoint = place.read_network(experiment, seed, level, fingerprint)
     state = {name: tensor * (1 if name.endswith("_mask") else 1.01) for name, tensor in checkpoint.state.items()}
-    place.write_network(experiment, 0, level, fingerprint, Checkpoint(state, checkpoint.facts))
+    place.write_network(experiment, seed, level, fingerprint, Checkpoint(state, checkpoint.facts))
 
 
 def test_new_weights_take_one_run_of_donors_whatever_is_stored(tmp_path, trainings):
