@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simprune.results import Results
 
 FEWEST_SEEDS = 3  # for an interval over seeds
+RESAMPLES = 999  # of seeds, for an interval
 
 
 def rank_agreement(similarity: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +127,7 @@ def agreement_between_studies(matrices: Mapping[str, pd.DataFrame]) -> pd.DataFr
     return table.corr(method="spearman", min_periods=3).loc[names, names]
 
 
-def agreement_by_scale(results: "Results", view: str = "flatten", resamples: int = 999, seed: int = 0) -> pd.DataFrame:
+def agreement_by_scale(results: "Results", view: str = "flatten") -> pd.DataFrame:
     """The median τ over pairs of measures: rows "value" (scores as they are) and "sibling" (by `calibration`).
 
     `low` and `high`, a 95 % bootstrap interval over seeds, are NaN with fewer than three seeds: nothing can then be
@@ -142,7 +143,7 @@ def agreement_by_scale(results: "Results", view: str = "flatten", resamples: int
     }
     measures = list(table["measure"].unique())
     matrices = {scale: _by_seed(scores, measures) for scale, scores in scales.items()}
-    rows = pd.DataFrame({scale: _median(by_seed, resamples, seed) for scale, by_seed in matrices.items()}).T
+    rows = pd.DataFrame({scale: _median(by_seed) for scale, by_seed in matrices.items()}).T
     rows["between_measures"] = [_between_measures(scores) for scores in scales.values()]
     value, sibling = (np.nanmedian(_pairs(by_seed), axis=1) for by_seed in matrices.values())
     rows["seeds_above"] = [int((value > sibling).sum()), int((sibling > value).sum())]
@@ -160,7 +161,7 @@ def _between_measures(scores: pd.DataFrame) -> float:
     return float(np.mean(shares)) if shares else np.nan
 
 
-def _median(matrices: np.ndarray, resamples: int, seed: int) -> pd.Series:
+def _median(matrices: np.ndarray) -> pd.Series:
     by_seed = _pairs(matrices)
     known = np.isfinite(by_seed).all(axis=0) if len(by_seed) else np.zeros(0, bool)
     by_seed = by_seed[:, known]
@@ -170,14 +171,12 @@ def _median(matrices: np.ndarray, resamples: int, seed: int) -> pd.Series:
         def statistic(picked: np.ndarray, axis: int) -> np.ndarray:
             return np.median(by_seed[picked.astype(int)].mean(axis=-2), axis=-1)
 
-        low, high = interval_over_seeds(statistic, len(by_seed), resamples, seed)
+        low, high = interval_over_seeds(statistic, len(by_seed))
     median = np.median(by_seed.mean(axis=0)) if by_seed.size else np.nan
     return pd.Series({"median": median, "low": low, "high": high, "pairs": int(known.sum())})
 
 
-def interval_over_seeds(
-    statistic: Callable[..., np.ndarray], seeds: int, resamples: int, seed: int
-) -> tuple[float, float]:
+def interval_over_seeds(statistic: Callable[..., np.ndarray], seeds: int) -> tuple[float, float]:
     """The 95 % percentile bootstrap interval of a statistic of seeds, drawn with replacement: low, high.
 
     `statistic(picked, axis)` takes the numbers 0 … seeds − 1 of the seeds picked, along an axis that it does away with.
@@ -186,9 +185,9 @@ def interval_over_seeds(
         (np.arange(seeds),),
         statistic,
         vectorized=True,
-        n_resamples=resamples,
+        n_resamples=RESAMPLES,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     ).confidence_interval
     return interval.low, interval.high
 

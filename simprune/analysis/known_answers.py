@@ -68,7 +68,7 @@ def distances(table: pd.DataFrame) -> pd.DataFrame:
 # Monotonicity ---------------------------------------------------------------------------------------------------
 
 
-def monotonicity(results: "Results", seed: int = 0) -> pd.DataFrame | None:
+def monotonicity(results: "Results") -> pd.DataFrame | None:
     """Share of right comparisons among levels i < j < k: i is nearer to j than to k, and k nearer to j than to i.
 
     Ties ½. Uses `level_pairs`. None without those, or with fewer than three networks in a run.
@@ -93,14 +93,14 @@ def monotonicity(results: "Results", seed: int = 0) -> pd.DataFrame | None:
             return right, known.sum(axis=-1)
 
         right, known = verdict(np.arange(count))
-        shuffled = [_ratio(*verdict(order)) for order in _orders(count, seed, run)]
+        shuffled = [_ratio(*verdict(order)) for order in _orders(count, run)]
         rows.append(_rows(run, names, layers, _ratio(right, known), _mean(shuffled), known, len(near) - known))
     return pd.concat(rows, ignore_index=True)
 
 
-def _orders(count: int, seed: int, run: int) -> np.ndarray:
+def _orders(count: int, run: int) -> np.ndarray:
     """Random orders of the networks of a run: shuffles × networks."""
-    generator = np.random.default_rng([seed, run])
+    generator = np.random.default_rng([0, run])
     return np.array([generator.permutation(count) for _ in range(SHUFFLES)])
 
 
@@ -139,7 +139,7 @@ def _rows(run, names, layers, score, chance, counted, missing) -> pd.DataFrame:
     return table
 
 
-def trend(results: "Results", seed: int = 0) -> pd.DataFrame | None:
+def trend(results: "Results") -> pd.DataFrame | None:
     """Kendall's τ between the distance to the dense network and the level: 1 if it grows level by level.
 
     Ties count as nothing (τ-a, which is Somers' D here: levels are not tied). Uses the similarity table, and
@@ -149,7 +149,7 @@ def trend(results: "Results", seed: int = 0) -> pd.DataFrame | None:
     for run, table in procedures(results).groupby("seed"):
         names, layers, levels, values = _profiles(table)
         score, counted, pairs = _tau(1 - values, np.arange(len(levels)))
-        shuffled = [_tau(1 - values, order)[0] for order in _orders(len(levels), seed, run)]
+        shuffled = [_tau(1 - values, order)[0] for order in _orders(len(levels), run)]
         rows.append(_rows(run, names, layers, score, _mean(shuffled), counted, pairs - counted))
     return pd.concat(rows, ignore_index=True) if rows else None
 
@@ -281,7 +281,7 @@ def removals(runs: "Mapping[str, Mapping[str, Results]]") -> pd.DataFrame:
 # Bands ----------------------------------------------------------------------------------------------------------
 
 
-def band_separation(results: "Results", seed: int = 0) -> pd.DataFrame | None:
+def band_separation(results: "Results") -> pd.DataFrame | None:
     """Whether levels of one band of density are nearer to each other than to those of other bands: AUPRC.
 
     Bands are cut at the densities of `BANDS`. The score is the average precision (area under the precision–recall
@@ -298,7 +298,7 @@ def band_separation(results: "Results", seed: int = 0) -> pd.DataFrame | None:
         names, layers, cube = _level_matrices(table)
         i, j = np.triu_indices(cube.shape[-1], 1)
         apart, counted = cube[..., i, j], np.isfinite(cube[..., i, j]).sum(axis=-1)
-        orders = [np.arange(cube.shape[-1]), *_orders(cube.shape[-1], seed, run)]
+        orders = [np.arange(cube.shape[-1]), *_orders(cube.shape[-1], run)]
         score, *shuffled = _average_precision(apart, [band[order][i] == band[order][j] for order in orders])
         rows.append(_rows(run, names, layers, score, _mean(shuffled), counted, len(i) - counted))
     return pd.concat(rows, ignore_index=True)
@@ -328,7 +328,7 @@ def _average_precision(distance: np.ndarray, labels: list[np.ndarray]) -> list[n
 # Function -------------------------------------------------------------------------------------------------------
 
 
-def function(results: "Results", target: str, seed: int = 0) -> pd.DataFrame | None:
+def function(results: "Results", target: str) -> pd.DataFrame | None:
     """Spearman's ρ, over the pruned levels, of the distance to the dense network with what changed in the outputs.
 
     `target`: a measure of outputs. Both may grow with the level: they go together along a run, it is not said why. A
@@ -347,7 +347,7 @@ def function(results: "Results", target: str, seed: int = 0) -> pd.DataFrame | N
         if not np.isfinite(change).all() or np.ptp(change) == 0:
             continue
         known = np.isfinite(values).all(axis=-1, keepdims=True)
-        rho = _rho(1 - values, np.array([change, *change[_orders(len(levels), seed, run)]]))
+        rho = _rho(1 - values, np.array([change, *change[_orders(len(levels), run)]]))
         rho = np.moveaxis(np.where(known, rho, np.nan), -1, 0)
         counted = np.isfinite(values).sum(axis=-1) * known[..., 0]
         rows.append(_rows(run, names, layers, rho[0], _mean(rho[1:]), counted, len(levels) - counted))
@@ -538,7 +538,7 @@ def unit_scores(rows: pd.DataFrame) -> pd.DataFrame:
     return units.assign(merit=units["score"] - floor)
 
 
-def leaderboard(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def leaderboard(rows: pd.DataFrame) -> pd.DataFrame:
     """Procedures by their merit in one test, best first; where no merit is known, by their score.
 
     Every number is the mean over studies of the means over their seeds: a study counts once. `low` and `high` are a
@@ -550,7 +550,7 @@ def leaderboard(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     table = units.groupby([*PROCEDURE, "study"], sort=False).mean().groupby(PROCEDURE, sort=False).mean()
     table = table.reindex(columns=["score", "chance", "control", "merit"])
     table["units"] = units["merit"].groupby(PROCEDURE, sort=False).count()
-    drawn = _resampled(units["merit"], seed)
+    drawn = _resampled(units["merit"])
     table["low"], table["high"] = (drawn.quantile(end, axis=1) for end in (0.025, 0.975))
     table = table.join(rows[_has_all_procedures(rows)].groupby(PROCEDURE, sort=False)[["counted", "missing"]].sum())
     columns = ["score", "chance", "control", "merit", "low", "high", "counted", "missing", "units"]
@@ -558,12 +558,12 @@ def leaderboard(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return ordered.reset_index()
 
 
-def _resampled(merit: pd.Series, seed: int) -> pd.DataFrame:
+def _resampled(merit: pd.Series) -> pd.DataFrame:
     """Means over studies of means over seeds, drawn anew: procedures × resamples; NaN with too few units."""
     wide = merit.unstack(["study", "seed"]).dropna(axis="columns", how="all")
     if wide.shape[1] < FEWEST_UNITS:
         return pd.DataFrame(np.nan, wide.index, [0])
-    generator, values = np.random.default_rng(seed), wide.to_numpy(float).T
+    generator, values = np.random.default_rng(0), wide.to_numpy(float).T
     of, number = pd.factorize(wide.columns.get_level_values("study"))[0], wide.columns.unique("study").size
     means = []  # of each study: resamples × places that it may be drawn for × procedures
     for study in range(number):
@@ -611,20 +611,20 @@ def floors(studies: Mapping[str, "Results"]) -> pd.Series:
     return highest.replace({"measure": DEBIASED}).set_index(PROCEDURE)["null"]
 
 
-def advice(rows: pd.DataFrame, floor: pd.Series, seed: int = 0) -> pd.DataFrame:
+def advice(rows: pd.DataFrame, floor: pd.Series) -> pd.DataFrame:
     """The procedures that can't be told from the best in one test: the rows of its `leaderboard` that tie, best first.
 
     One ties if its merit is less by no more than `MARGIN`, or if the interval of the difference holds 0. Left out are
     those that miss more than `MOST_MISSING` of their comparisons, or whose `floors` are above `HIGH_FLOOR`. Empty where
     the merit of the best, at the lower end of its interval if there is one, is less than `MARGIN`.
     """
-    board = leaderboard(rows, seed)
+    board = leaderboard(rows)
     usable = board["missing"] <= MOST_MISSING * (board["counted"] + board["missing"])
     high = floor.reindex(pd.MultiIndex.from_frame(board[PROCEDURE])).to_numpy(float) > HIGH_FLOOR
     table = board[usable & board["merit"].notna() & ((board["correction"] == "chance") | ~high)]
     if table.empty or table["low"].fillna(table["merit"]).iloc[0] < MARGIN:
         return table.iloc[:0]
-    drawn = _resampled(unit_scores(rows)["merit"], seed).loc[list(table[PROCEDURE].itertuples(index=False, name=None))]
+    drawn = _resampled(unit_scores(rows)["merit"]).loc[list(table[PROCEDURE].itertuples(index=False, name=None))]
     behind = (drawn.iloc[0] - drawn).quantile(0.025, axis=1).to_numpy()
     return table[(table["merit"] >= table["merit"].iloc[0] - MARGIN).to_numpy() | (behind <= 0)]
 

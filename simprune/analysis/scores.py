@@ -70,14 +70,14 @@ def dense_scores(similarity: pd.DataFrame, reference: str = "dense") -> pd.DataF
     return chosen.assign(value=value)[[*CELL, "view", "measure", "value"]].reset_index(drop=True)
 
 
-def procedures(results: "Results", reference: str = "dense") -> pd.DataFrame:
+def procedures(results: "Results") -> pd.DataFrame:
     """Scores by procedure: a measure, a view and a correction; columns of `dense_scores` and `correction`.
 
     "none" is the score as it is, "debiased" the debiased estimator of linear CKA (listed under linear CKA), and
     "chance" (m − null)/(best − null) with the null of shuffled inputs, 0 at chance and 1 for equal representations;
     it is NaN where the null leaves less than `LEAST_SCALE` of the scale. Without a table of nulls there is no "chance".
     """
-    raw = dense_scores(results.similarity, reference)
+    raw = dense_scores(results.similarity)
     debiased = raw["measure"].isin(DEBIASED)
     parts = [
         raw[~debiased].assign(correction="none"),
@@ -85,18 +85,17 @@ def procedures(results: "Results", reference: str = "dense") -> pd.DataFrame:
     ]
     nulls = diagnostic(results, "nulls")
     if nulls is not None:
-        parts.append(_chance_corrected(results.similarity, nulls, reference))
+        parts.append(_chance_corrected(results.similarity, nulls))
     return pd.concat(parts, ignore_index=True)
 
 
-def _chance_corrected(similarity: pd.DataFrame, nulls: pd.DataFrame, reference: str) -> pd.DataFrame:
+def _chance_corrected(similarity: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
     keys = ["seed", "level", "layer_index", "view", "measure"]
     subjects = {name for name, entry in MEASURES.items() if entry.subject == "representations"}
     subjects -= set(COPIES) | set(DEBIASED)
-    chosen = similarity[(similarity["reference"] == reference) & similarity["measure"].isin(subjects)]
-    if reference == "dense":
-        chosen = chosen[chosen["level"] > 0]
-    null = nulls.loc[nulls["reference"] == reference, [*keys, "null"]]
+    dense = (similarity["reference"] == "dense") & (similarity["level"] > 0)
+    chosen = similarity[dense & similarity["measure"].isin(subjects)]
+    null = nulls.loc[nulls["reference"] == "dense", [*keys, "null"]]
     table = chosen.merge(null, on=keys)
     best = table["measure"].map({name: entry.best for name, entry in MEASURES.items()}).astype(float)
     scale = best - table["null"]

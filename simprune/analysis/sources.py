@@ -121,7 +121,7 @@ def overall_shares(shares: pd.DataFrame, by: Sequence[str] = ()) -> pd.Series:
     return (sums / total).rename("share")
 
 
-def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = (), resamples: int = 999, seed: int = 0) -> pd.DataFrame:
+def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """A 95 % bootstrap interval over seeds of each share that `overall_shares` gives, interactions as one source.
 
     Columns: those of `by`, source (a factor, `INTERACTIONS` or `RESIDUAL`), share, low, high. low and high are NaN with
@@ -141,7 +141,7 @@ def seed_intervals(shares: pd.DataFrame, by: Sequence[str] = (), resamples: int 
     table = pd.DataFrame({"share": parts.sum(1) / totals.sum(1), "low": np.nan, "high": np.nan}, index=sums.index)
     if parts.shape[1] >= FEWEST_SEEDS:
         for row in range(len(table)):
-            table.iloc[row, 1:] = interval_over_seeds(partial(ratio, row=row), parts.shape[1], resamples, seed)
+            table.iloc[row, 1:] = interval_over_seeds(partial(ratio, row=row), parts.shape[1])
     return table.reset_index()
 
 
