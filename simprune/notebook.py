@@ -18,6 +18,7 @@ from IPython.display import display
 
 from simprune import studies as study_table
 from simprune.analysis import CONTROLS, WAYS, Claim, known_answers
+from simprune.analysis.effects import other_beginnings
 from simprune.data import DATASETS, check_dataset
 from simprune.errors import InputError, check_choice, check_list, check_number, check_path, check_whole, shown
 from simprune.experiment import PROFILES, Experiment
@@ -216,7 +217,8 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
     """The stored results of a run that differs from another one, as a control does; None where there are none.
 
     `changes`: fields of its experiment, e.g. `criterion="none"` for the twin. Only results that were made from the
-    same data count, with those seeds that both have.
+    same data count, with those seeds that both have and that begin with the same dense network; the page says which do
+    not.
     """
     if changes.get("criterion") == "none":
         changes = {"scope": "global"} | changes  # where nothing goes there is no other
@@ -230,8 +232,16 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
         found = load(experiment.replace(seeds=seeds), store=store)
     except InputError:  # no score that is asked for
         return None
-    same = found.provenance["data"]["fingerprint"] == results.provenance["data"]["fingerprint"]
-    return _remembered(found) if same else None
+    if found.provenance["data"]["fingerprint"] != results.provenance["data"]["fingerprint"]:
+        return None
+    if others := other_beginnings(results, found):
+        again, of_all = results.experiment.replace(seeds=others).command, found.experiment.replace(seeds=others).command
+        say(f"""*Left out: `{of_all}`. It does not begin with the dense network of `{again}`, as one does not that was
+            trained on another processor. Both can be made again on one, with `--no-resume`.*""")
+        if not (left := [seed for seed in seeds if seed not in others]):
+            return None
+        found = load(experiment.replace(seeds=left), store=store)
+    return _remembered(found)
 
 
 def beside_each(

@@ -23,6 +23,7 @@ def results(similarity, diagnostics=None, accuracy=None, seeds=(0,), levels=LEVE
     performance = pd.DataFrame(
         [
             {"seed": seed, "level": level, "density": density(level), "test_accuracy": accuracy[level]}
+            | dict.fromkeys(("train_loss", "train_accuracy", "test_loss"), 0.5)
             for seed in seeds
             for level in range(levels + 1)
         ]

@@ -8,6 +8,7 @@ import synthetic
 import simprune
 from simprune import tables
 from simprune.analysis import effects as fx
+from simprune.errors import InputError
 from simprune.measures import MEASURES
 from simprune.plots import effects as drawn
 from simprune.plots.common import HATCHED, HOLLOW
@@ -48,6 +49,15 @@ def test_an_effect_is_a_difference_on_the_scale_from_another_seed_to_itself():
     assert sizes.loc["restriction"].tolist() == pytest.approx([0, 0], abs=1e-12)
     assert sizes.loc["pruning"].tolist() == pytest.approx([-0.4, -0.4])
     assert set(table["seed"]) == set(SEEDS) and table["level"].min() == 1
+
+
+def test_networks_that_begin_with_two_dense_networks_of_one_seed_have_no_effect():
+    pruned, twin = constant(0.7), constant(0.9)
+    twin.performance = twin.performance.copy()
+    twin.performance.loc[twin.performance["seed"] == 1, "test_loss"] += 1e-9
+    assert fx.other_beginnings(pruned, twin) == [1]
+    with pytest.raises(InputError, match="runs: of seed 1, 'twin' and 'pruned' do not begin with the same dense"):
+        fx.effects({"pruned": pruned, "twin": twin})
 
 
 def test_where_removal_moves_nothing_no_measure_says_that_it_does():
@@ -196,7 +206,7 @@ def test_the_map_has_the_density_of_the_network_and_of_each_layer_with_weights()
 def test_the_layers_own_density_is_of_the_seeds_that_the_control_has_too():
     pruned = constant(0.6)
     for name in ("similarity", "performance", "sparsity"):
-        other = getattr(pruned, name).assign(seed=9)
+        other = getattr(pruned, name).query("seed == 0").assign(seed=9)
         if name != "similarity":
             other["density"] = 0.01
         setattr(pruned, name, pd.concat([getattr(pruned, name), other], ignore_index=True))

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from simprune import notebook
+from simprune.analysis.effects import other_beginnings
 from simprune.errors import InputError
 from simprune.experiment import Experiment
 from simprune.notebook import ClaimError, claim, say
-from simprune.results import load
+from simprune.results import load, shipped
 from simprune.store import SHIPPED, Store
 from simprune.tables import duration
 
@@ -144,6 +145,28 @@ def test_a_control_stands_beside_the_seeds_that_both_have(tmp_path):
     twin = notebook.beside(held, criterion="none").experiment  # of the run that gave the masks
     assert (twin.criterion, twin.retraining) == ("none", "lr_rewind")
     assert notebook.beside(results, measures=["ridge_r2"]) is None
+
+
+def test_a_control_of_another_dense_network_is_none(shown, tmp_path):
+    results = notebook.study(**STUDY)
+    twin = results.experiment.replace(criterion="none", seeds=(0,))
+    [result] = Store(SHIPPED, shipped=None).read_seed(twin, 0)
+    result.performance.loc[0, "test_loss"] += 1e-9
+    Store(tmp_path).write_seed(twin, 0, result)
+    del shown[:]
+    assert notebook.beside(results, tmp_path, criterion="none") is None
+    [line] = shown
+    assert f"Left out: `{twin.command}`" in line and results.experiment.replace(seeds=(0,)).command in line
+
+
+def test_all_shipped_runs_of_a_seed_begin_with_one_dense_network():
+    seen = {}
+    for results in shipped().values():
+        study = results.experiment.replace(retraining="lr_rewind", criterion="magnitude", scope="global").key
+        for other in seen.setdefault(study, []):
+            assert not other_beginnings(other, results), (other.experiment.command, results.experiment.command)
+        seen[study].append(results)
+    assert max(map(len, seen.values())) > 1
 
 
 def test_fields_of_a_study_are_judged_with_its_architecture(tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from simprune.analysis.scores import COPIES, DEBIASED, LEAST_SCALE, diagnostic, is_ok
+from simprune.errors import InputError
 from simprune.measures import MEASURES
 
 if TYPE_CHECKING:
@@ -26,9 +27,24 @@ EFFECTS: Mapping[str, tuple[str, str]] = {
     "pruning": ("pruned", "twin"),
     "regrowth": ("regrown", "twin"),
 }
+# What tells dense networks of one seed apart: no two were seen with the same four.
+BEGINNING = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 TIE = 1e-9  # scores that differ by less are the same
 # Edges of the classes of size of an effect, on the scale from another seed to the network itself.
 SIZES = (0.0, 0.02, 0.05, 0.1, 0.2, np.inf)
+
+
+def other_beginnings(results: "Results", other: "Results") -> list[int]:
+    """The seeds of both whose dense networks are not the same: their losses and accuracies differ in any digit.
+
+    One seed gives the same weights to start from and the same order of images everywhere; sums are rounded otherwise on
+    another processor, and after some epochs of that the networks are two.
+    """
+    first, second = (
+        run.performance[run.performance["level"] == 0].set_index("seed")[list(BEGINNING)] for run in (results, other)
+    )
+    both = first.index.intersection(second.index)
+    return sorted(both[(first.loc[both] != second.loc[both]).any(axis=1)])
 
 
 def positions(runs: Mapping[str, "Results"]) -> pd.DataFrame:
@@ -37,7 +53,14 @@ def positions(runs: Mapping[str, "Results"]) -> pd.DataFrame:
     `runs`: name → results; "pruned" among them, whose siblings make the scale. Scores that are not ok are left out, and
     layers where a sibling is as near as the network itself.
     Columns: network, seed, level, layer_index, layer, view, measure, nearness (the score, greater is nearer), position.
+    Raises `InputError` where a network does not begin with the dense network of the pruned one of its seed.
     """
+    for name, results in runs.items():
+        if seeds := other_beginnings(runs["pruned"], results):
+            raise InputError(
+                f"runs: of seed {seeds[0]}, {name!r} and 'pruned' do not begin with the same dense network, so that "
+                "their difference would be that of two dense networks too; train both on one processor, in one store"
+            )
     kept = {name: entry for name, entry in MEASURES.items() if entry.subject == "representations"}
     keys = ["seed", "layer_index", "view", "measure"]
     sibling = _scores(runs["pruned"], kept, "sibling")
