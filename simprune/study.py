@@ -588,6 +588,7 @@ def _probed(study: _Study, seed: int, result: SeedResult) -> diagnostic_tables.P
         inputs=inputs,
         labels=labels,
         dataset=study.dataset,
+        augmentation=study.experiment.augmentation,
         seed=study.experiment.probe_size,
     )
 

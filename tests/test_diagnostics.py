@@ -10,7 +10,7 @@ from torch import nn
 
 from simprune import diagnostics, pruning
 from simprune.comparison import compare
-from simprune.data import Dataset, normalise
+from simprune.data import Dataset, augment, normalise
 from simprune.diagnostics import TABLES, ProbedRun, representation_measures
 from simprune.measures import MEASURES, spectral_similarity
 from simprune.measures.released import linear_kernel, released_cka
@@ -416,6 +416,19 @@ def test_statistics_of_batch_norm_are_estimated_anew_on_the_line():
     with torch.no_grad():
         expected = network[1](normalise(lit().train_images, (0.5,), (0.25,)).flatten(1)).mean(0)
     assert torch.allclose(network[2].running_mean, expected, atol=1e-5) and network[2].momentum == 0.1
+
+
+def test_a_network_that_was_trained_on_augmented_images_is_itself_at_the_end_of_a_line():
+    network, draws = classifier(0, norm=True), torch.Generator().manual_seed(1)
+    seen = torch.cat([augment(lit().train_images, "crop", draws) for _ in range(200)])
+    diagnostics.renormalise(network, seen, lit())
+    inputs, labels = normalise(lit().test_images, (0.5,), (0.25,)), lit().test_labels
+    own = float(nn.functional.cross_entropy(network(inputs), labels))
+    cropped, plain = (
+        next(diagnostics.line(network, network, lit(), torch.Generator().manual_seed(0), changed))[1]
+        for changed in ("crop", "none")
+    )
+    assert abs(cropped - own) < abs(plain - own) / 5
 
 
 def test_dropout_leaves_the_statistics_of_batch_norm_reproducible():
