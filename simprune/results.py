@@ -37,7 +37,7 @@ class Results:
             status, note
         sparsity: one row per seed, level and prunable layer: seed, level, layer, weights, kept, density
         provenance: experiment, versions, git commit, device, data fingerprint, start, duration (seconds of training and
-            comparison), by seed too
+            comparison; of records without `comparison`, those of the last call), by seed too
         directory: where the tables are stored
         diagnostics: name -> table: those of `diagnostics.TABLES` that are stored, of the seeds that have them, with a
             leading column seed
