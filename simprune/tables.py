@@ -18,6 +18,7 @@ NO_VALUE = "–"
 REMARK = "*"  # a score whose status is not ok with every seed
 PER_CENT = "\u00a0%"
 MINUS = "\u2212"
+ROUNDING = 1e-14
 PROPER_NAMES = ("Jaccard", "Jensen", "Procrustes")
 # What a network is compared with, within a sentence.
 REFERENCE_WORDS = {
@@ -60,11 +61,16 @@ Form = Callable[[Any], str]
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number with that many significant digits: "0.0123", "1,240"; a whole one, such as a count, with all."""
+    """A number with that many significant digits: "0.0123", "1,240"; a whole one, such as a count, with all.
+
+    What is nearer to zero than ROUNDING is shown as 0: what sums of doubles leave of a difference that is none.
+    """
     if isinstance(value, int | np.integer):
         return f"{value:,}".replace("-", MINUS)
     value = float(value)
-    if value == 0 or not np.isfinite(value):
+    if abs(value) < ROUNDING:
+        return "0"
+    if not np.isfinite(value):
         return f"{value:g}"
     places = max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))
     return f"{value:,.{places}f}".replace("-", MINUS)

@@ -19,6 +19,8 @@ def plain(text):
         (tables.number, 1234.5, "1,234"),
         (tables.number, -0.5, "-0.500"),
         (tables.number, 0, "0"),
+        (tables.number, -3.7e-17, "0"),
+        (tables.number, 1e-9, "0.00000000100"),
         (tables.score, 0.93456, "0.935"),
         (tables.percent, 0.1074, "10.7 %"),
         (tables.percent, 1, "100 %"),
