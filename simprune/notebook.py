@@ -235,8 +235,8 @@ def beside(results: Results, store: str | PathLike | None = None, **changes: Any
     if found.provenance["data"]["fingerprint"] != results.provenance["data"]["fingerprint"]:
         return None
     if others := other_beginnings(results, found):
-        again, of_all = results.experiment.replace(seeds=others).command, found.experiment.replace(seeds=others).command
-        say(f"""*Left out: `{of_all}`. It does not begin with the dense network of `{again}`, as one does not that was
+        own, control = (run.experiment.replace(seeds=others).command for run in (results, found))
+        say(f"""*Left out: `{control}`. It does not begin with the dense network of `{own}`, as one does not that was
             trained on another processor. Both can be made again on one, with `--no-resume`.*""")
         if not (left := [seed for seed in seeds if seed not in others]):
             return None
